@@ -1,0 +1,147 @@
+package tincan
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+)
+
+// An ErrorKind tells what sort of failure an error is, so that a program can
+// decide what to do without knowing each family's errors. See [KindOf].
+type ErrorKind int
+
+// The kinds of error. The command's exit codes follow from them.
+const (
+	// KindNone is no error, or an orderly end of stream ([io.EOF]).
+	KindNone ErrorKind = iota
+	// KindOther is an error of no other kind.
+	KindOther
+	// KindUsage is a wrong endpoint URL or option; trying again won't help.
+	KindUsage
+	// KindConnect is a peer that could not be reached: refused, unknown host, no route, no such path.
+	KindConnect
+	// KindTimeout is a deadline that passed.
+	KindTimeout
+	// KindReset is a connection that the peer reset, or that ended in the middle of something.
+	KindReset
+	// KindDenied is a peer that TLS, a permission or a rule turned away.
+	KindDenied
+	// KindBind is a local address that could not be taken.
+	KindBind
+)
+
+var kindNames = [...]string{"none", "other", "usage", "connect", "timeout", "reset", "denied", "bind"}
+
+// String gives the kind's name in lower case.
+func (k ErrorKind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return "unknown"
+	}
+	return kindNames[k]
+}
+
+// Errors of this package, to be tested with [errors.Is].
+var (
+	// ErrNotAllowed is a peer that an allow rule turned away.
+	ErrNotAllowed = errors.New("not allowed by the endpoint's rules")
+	// ErrTooManyConns is a peer turned away because its source, or all
+	// sources together, hold as many connections as they may.
+	ErrTooManyConns = errors.New("too many connections")
+	// ErrInUse is a path that a live server, or something that is no socket, holds.
+	ErrInUse = errors.New("path is in use")
+	// ErrNoTransport is a scheme that no transport was given for; see [Config].
+	ErrNoTransport = errors.New("no transport for this scheme")
+	// ErrMessageTooLong is a message longer than its family or the peer's limit allows. It was not sent.
+	ErrMessageTooLong = errors.New("message too long")
+)
+
+// KindOf tells the kind of err. It looks through wrapped errors and knows
+// those of this package, the standard library and the operating system.
+func KindOf(err error) ErrorKind {
+	var (
+		endpointErr *EndpointError
+		opErr       *net.OpError
+	)
+	op := ""
+	if errors.As(err, &opErr) {
+		op = opErr.Op
+	}
+	switch {
+	case err == nil || errors.Is(err, io.EOF) && op == "":
+		return KindNone
+	case errors.As(err, &endpointErr), errors.Is(err, ErrNoTransport):
+		return KindUsage
+	case isDenied(err):
+		return KindDenied
+	case op == "listen":
+		return KindBind
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return KindTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return KindConnect // for UDP it comes with a later read or write
+	case op == "dial":
+		return KindConnect
+	case isReset(err):
+		return KindReset
+	}
+	return KindOther
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func isReset(err error) bool {
+	for _, target := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// isDenied knows the errors of TLS, in both directions, and of rules and permissions.
+func isDenied(err error) bool {
+	var (
+		alert     tls.AlertError
+		record    tls.RecordHeaderError
+		verify    *tls.CertificateVerificationError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		handshake *HandshakeError
+	)
+	return errors.Is(err, ErrNotAllowed) || errors.Is(err, ErrTooManyConns) || errors.Is(err, fs.ErrPermission) && !isListen(err) ||
+		errors.As(err, &alert) || errors.As(err, &record) || errors.As(err, &verify) ||
+		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		errors.As(err, &handshake) && !handshake.Timeout()
+}
+
+// isListen keeps a port or path that may not be bound apart from a peer turned away.
+func isListen(err error) bool {
+	var opErr *net.OpError
+	return errors.As(err, &opErr) && opErr.Op == "listen"
+}
+
+// A HandshakeError is a TLS or WebSocket handshake that failed.
+type HandshakeError struct {
+	// Layer is "tls" or "ws".
+	Layer string
+	// Err is the cause.
+	Err error
+}
+
+func (e *HandshakeError) Error() string { return e.Layer + " handshake: " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// Timeout reports whether the handshake took too long.
+func (e *HandshakeError) Timeout() bool { return isTimeout(e.Err) }

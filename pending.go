@@ -1,0 +1,41 @@
+package tincan
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+// Replaced by the real transports in the commits that follow.
+type (
+	unixTransport struct{ pendingStream }
+	tlsTransport  struct{ pendingStream }
+	memTransport  struct {
+		pendingStream
+		pendingMessage
+	}
+	udpTransport        struct{ pendingMessage }
+	unixgramTransport   struct{ pendingMessage }
+	unixpacketTransport struct{ pendingMessage }
+	pendingStream       struct{}
+	pendingMessage      struct{}
+)
+
+func (pendingStream) Dial(context.Context, *Dialer, *Endpoint) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (pendingStream) Listen(context.Context, *ListenConfig, *Endpoint) (net.Listener, error) {
+	return nil, errors.ErrUnsupported
+}
+func (pendingMessage) DialMessage(context.Context, *Dialer, *Endpoint) (MessageConn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (pendingMessage) ListenMessage(context.Context, *ListenConfig, *Endpoint) (MessageListener, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// PeerCred is written next.
+func PeerCred(c Conn) (Cred, error) { return Cred{}, errors.ErrUnsupported }
+
+// WaitReadable is written next.
+func WaitReadable(ctx context.Context, c Conn) error { return errors.ErrUnsupported }
