@@ -8,9 +8,8 @@ import (
 
 // Replaced by the real transports in the commits that follow.
 type (
-	unixTransport struct{ pendingStream }
-	tlsTransport  struct{ pendingStream }
-	memTransport  struct {
+	tlsTransport struct{ pendingStream }
+	memTransport struct {
 		pendingStream
 		pendingMessage
 	}

@@ -17,16 +17,18 @@ func setSocketOptions(c syscall.RawConn, o *Options) error {
 	if o.RecvBuffer == 0 && o.SendBuffer == 0 {
 		return nil
 	}
-	return control(c, func(fd int) error {
-		var errs []error
-		if o.RecvBuffer > 0 {
-			errs = append(errs, setInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, int(o.RecvBuffer)))
-		}
-		if o.SendBuffer > 0 {
-			errs = append(errs, setInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, int(o.SendBuffer)))
-		}
-		return errors.Join(errs...)
-	})
+	return control(c, func(fd int) error { return sizeBuffers(fd, o) })
+}
+
+func sizeBuffers(fd int, o *Options) error {
+	var errs []error
+	if o.RecvBuffer > 0 {
+		errs = append(errs, setInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, int(o.RecvBuffer)))
+	}
+	if o.SendBuffer > 0 {
+		errs = append(errs, setInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, int(o.SendBuffer)))
+	}
+	return errors.Join(errs...)
 }
 
 // setReusePort lets other sockets that do the same listen on the port as well.
