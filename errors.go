@@ -118,6 +118,10 @@ func isDenied(err error) bool {
 		invalid   x509.CertificateInvalidError
 		handshake *HandshakeError
 	)
+	var alerted *net.OpError // crypto/tls gives an alert, sent or received, so
+	if errors.As(err, &alerted) && (alerted.Op == "remote error" || alerted.Op == "local error") {
+		return true
+	}
 	return errors.Is(err, ErrNotAllowed) || errors.Is(err, ErrTooManyConns) || errors.Is(err, fs.ErrPermission) && !isListen(err) ||
 		errors.As(err, &alert) || errors.As(err, &record) || errors.As(err, &verify) ||
 		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||

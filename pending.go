@@ -8,7 +8,6 @@ import (
 
 // Replaced by the real transports in the commits that follow.
 type (
-	tlsTransport struct{ pendingStream }
 	memTransport struct {
 		pendingStream
 		pendingMessage
