@@ -31,9 +31,3 @@ func (pendingMessage) DialMessage(context.Context, *Dialer, *Endpoint) (MessageC
 func (pendingMessage) ListenMessage(context.Context, *ListenConfig, *Endpoint) (MessageListener, error) {
 	return nil, errors.ErrUnsupported
 }
-
-// PeerCred is written next.
-func PeerCred(c Conn) (Cred, error) { return Cred{}, errors.ErrUnsupported }
-
-// WaitReadable is written next.
-func WaitReadable(ctx context.Context, c Conn) error { return errors.ErrUnsupported }
