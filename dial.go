@@ -115,11 +115,16 @@ func (d *Dialer) prepare(e *Endpoint) (*Dialer, *Endpoint) {
 func dialRetrying[C Conn](ctx context.Context, d *Dialer, e *Endpoint, dial func(context.Context, *Dialer, *Endpoint) (C, error)) (C, error) {
 	once := *d
 	once.Timeout, once.Retry = 0, false
+	var before error // of the attempt before: it says more than that ctx ended in the middle of the last one
 	for attempt := 1; ; attempt++ {
 		c, err := dialOnce(ctx, d.Timeout, &once, e, dial)
+		if err != nil && before != nil && ctx.Err() != nil {
+			return c, before
+		}
 		if err == nil || !d.Retry || !passing(err) || ctx.Err() != nil {
 			return c, err
 		}
+		before = err
 		wait := d.Backoff.Wait(attempt)
 		if f := d.trace().Retrying; f != nil {
 			f(e, attempt, wait, err)
@@ -127,7 +132,7 @@ func dialRetrying[C Conn](ctx context.Context, d *Dialer, e *Endpoint, dial func
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return c, err // the reason why there is no connection says more than ctx's error
+			return c, err
 		}
 	}
 }
