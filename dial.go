@@ -118,10 +118,10 @@ func dialRetrying[C Conn](ctx context.Context, d *Dialer, e *Endpoint, dial func
 	var before error // of the attempt before: it says more than that ctx ended in the middle of the last one
 	for attempt := 1; ; attempt++ {
 		c, err := dialOnce(ctx, d.Timeout, &once, e, dial)
-		if err != nil && before != nil && ctx.Err() != nil {
+		if err != nil && before != nil && ended(ctx) {
 			return c, before
 		}
-		if err == nil || !d.Retry || !passing(err) || ctx.Err() != nil {
+		if err == nil || !d.Retry || !passing(err) || ended(ctx) {
 			return c, err
 		}
 		before = err
@@ -135,6 +135,12 @@ func dialRetrying[C Conn](ctx context.Context, d *Dialer, e *Endpoint, dial func
 			return c, err
 		}
 	}
+}
+
+// ended reports whether ctx has ended, also where its timer is a moment late.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func dialOnce[C Conn](ctx context.Context, timeout time.Duration, d *Dialer, e *Endpoint, dial func(context.Context, *Dialer, *Endpoint) (C, error)) (C, error) {
