@@ -1,0 +1,72 @@
+package archtest
+
+// A rule is one row of the table: what the packages that match it may import, their tests aside.
+type rule struct {
+	// pkg is a package's path under the module, "" for the root; "x/..." is x and all below it.
+	// The first row that matches a package is the one that counts.
+	pkg string
+	// module lists the packages of this module that it may import, written as pkg is.
+	module []string
+	// libs lists the packages outside the standard library that it may import, with all below each.
+	libs []string
+	// light: whatever it imports, directly or not, is of the standard library, of this module or of libs, and is
+	// not in heavy.
+	light bool
+}
+
+// heavy is what a program that imports a light package must not find linked into it.
+var heavy = []string{"net/http", "net/rpc", "html/template", "text/template", "expvar", "testing", "flag"}
+
+// public are the packages that a program outside this module can import.
+var public = []string{
+	"", "urgent", "ws", "vsock", "npipe", "frame", "zmtp", "pattern", "relay", "service", "state", "natsbridge", "tincantest",
+}
+
+// rules is the direction of imports, as ARCHITECTURE has it: a row may be there before its package is.
+// A package needs a row; to let one import more, change its row and say why in the commit.
+var rules = []rule{
+	{pkg: "", libs: []string{"golang.org/x/sys"}, light: true},
+	{pkg: "frame", light: true},
+	{pkg: "zmtp", libs: []string{"golang.org/x/crypto", "golang.org/x/sys"}, light: true},
+	{pkg: "urgent", module: []string{""}, libs: []string{"golang.org/x/sys"}, light: true},
+
+	{pkg: "ws", module: []string{""}, libs: []string{"github.com/coder/websocket"}},
+	{pkg: "vsock", module: []string{""}, libs: []string{"github.com/mdlayher/vsock"}},
+	{pkg: "npipe", module: []string{""}, libs: []string{"github.com/Microsoft/go-winio"}},
+
+	{pkg: "pattern", module: []string{"", "zmtp"}, libs: []string{"golang.org/x"}, light: true},
+	{pkg: "relay", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
+	{pkg: "service", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
+	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
+	{
+		pkg: "natsbridge", module: []string{"service", "pattern", "state"},
+		libs: []string{"github.com/nats-io/nats.go"},
+	},
+	{pkg: "tincantest", module: []string{""}, libs: []string{"golang.org/x/net/nettest"}},
+
+	{pkg: "internal/cli", module: public, libs: []string{
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
+		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
+		"github.com/shirou/gopsutil/v4", "github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
+		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go",
+	}},
+	{pkg: "cmd/tincan", module: []string{"internal/cli"}},
+	{pkg: "examples/...", module: public},
+
+	// These hold tests alone.
+	{pkg: "internal/archtest"},
+	{pkg: "internal/winetest"},
+}
+
+// longFiles are the files that may be over maxLines, each with its reason.
+var longFiles = map[string]string{}
+
+// maxLines bounds a Go file, mainLines the command's main.go, exampleLines a program under examples/.
+const (
+	maxLines     = 600
+	mainLines    = 30
+	exampleLines = 60
+)
+
+// vague are names that say nothing of what a package is for.
+var vague = []string{"util", "utils", "common", "types", "helper", "helpers", "misc", "base", "shared"}
