@@ -186,7 +186,7 @@ func serveTincan(t *testing.T, service, endpoint string) string {
 // parseURL takes an address out of a URL of tincan's.
 func parseURL(t *testing.T, raw string) address {
 	t.Helper()
-	if path, ok := strings.CutPrefix(raw, "unix:"); ok {
+	if scheme, path, _ := strings.Cut(raw, ":"); strings.HasPrefix(scheme, "unix") {
 		path, _, _ = strings.Cut(strings.TrimPrefix(path, "//"), "?")
 		return address{path: path}
 	}
