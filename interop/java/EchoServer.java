@@ -16,6 +16,8 @@ import java.nio.channels.SocketChannel;
  * so that a client which does not read its echo stops being read, and holds up nobody else.
  */
 public final class EchoServer {
+  private static final int REST_MS = 100;
+
   public static void main(String[] args) throws IOException {
     if (args.length != 1 && args.length != 2) {
       System.err.println("usage: EchoServer HOST PORT | PATH");
@@ -24,16 +26,21 @@ public final class EchoServer {
     try (ServerSocketChannel listener = listen(args);
         Selector selector = Selector.open()) {
       listener.configureBlocking(false);
-      listener.register(selector, SelectionKey.OP_ACCEPT);
+      SelectionKey accepting = listener.register(selector, SelectionKey.OP_ACCEPT);
       while (true) {
+        boolean resting = accepting.interestOps() == 0;
         selector.select(
             key -> {
-              if (key.isAcceptable()) {
-                admit(listener, selector);
+              if (key == accepting) {
+                admit(key);
               } else {
                 serve(key);
               }
-            });
+            },
+            resting ? REST_MS : 0);
+        if (resting) {
+          accepting.interestOps(SelectionKey.OP_ACCEPT);
+        }
       }
     }
   }
@@ -53,16 +60,21 @@ public final class EchoServer {
     return listener;
   }
 
-  private static void admit(ServerSocketChannel listener, Selector selector) {
+  /**
+   * Takes one new client. Out of descriptors, the listener rests for a while: to ask again at once
+   * would only burn the CPU.
+   */
+  private static void admit(SelectionKey accepting) {
     try {
-      SocketChannel client = listener.accept();
+      SocketChannel client = ((ServerSocketChannel) accepting.channel()).accept();
       if (client == null) { // it left before we came to it
         return;
       }
       client.configureBlocking(false);
-      client.register(selector, SelectionKey.OP_READ, ByteBuffer.allocate(16384));
+      client.register(accepting.selector(), SelectionKey.OP_READ, ByteBuffer.allocate(16384));
     } catch (IOException e) {
-      System.err.println("a client: " + e);
+      System.err.println("accept: " + e);
+      accepting.interestOps(0);
     }
   }
 
