@@ -1,0 +1,3 @@
+module github.com/tincan-ipc/tincan/interop
+
+go 1.26.0
