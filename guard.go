@@ -70,11 +70,12 @@ func (g *guard) release(source string) {
 }
 
 // allowsAddr applies the networks of the allow option.
-func (g *guard) allowsAddr(a net.Addr) bool {
+func (g *guard) allowsAddr(a net.Addr) bool { return g.allowsIP(ipOf(a)) }
+
+func (g *guard) allowsIP(ip netip.Addr) bool {
 	if len(g.allow) == 0 {
 		return true
 	}
-	ip := ipOf(a)
 	return slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 

@@ -12,11 +12,8 @@ type (
 		pendingStream
 		pendingMessage
 	}
-	udpTransport        struct{ pendingMessage }
-	unixgramTransport   struct{ pendingMessage }
-	unixpacketTransport struct{ pendingMessage }
-	pendingStream       struct{}
-	pendingMessage      struct{}
+	pendingStream  struct{}
+	pendingMessage struct{}
 )
 
 func (pendingStream) Dial(context.Context, *Dialer, *Endpoint) (net.Conn, error) {

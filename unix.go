@@ -19,11 +19,14 @@ func (unixTransport) Dial(ctx context.Context, d *Dialer, e *Endpoint) (net.Conn
 		return nil, err
 	}
 	nd := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return setSocketOptions(c, &e.Options) }}
-	ctx = d.trace().dialContext(ctx)
-	// A listener whose backlog is full answers EAGAIN at once, where TCP would
-	// make the caller wait; so wait here. See unix(7), connect(2).
+	return dialUnix(d.trace().dialContext(ctx), &nd, e)
+}
+
+// dialUnix connects to e's path. A listener whose backlog is full answers EAGAIN at once, where TCP would
+// make the caller wait; so it waits here. See unix(7), connect(2).
+func dialUnix(ctx context.Context, nd *net.Dialer, e *Endpoint) (net.Conn, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		c, err := nd.DialContext(ctx, "unix", e.Path)
+		c, err := nd.DialContext(ctx, e.Scheme, e.Path)
 		if !errors.Is(err, syscall.EAGAIN) {
 			return c, err
 		}

@@ -1,0 +1,4 @@
+package tincan
+
+// unixgramTransport opens Unix datagram sockets.
+type unixgramTransport struct{}
