@@ -24,6 +24,8 @@ func as[T any](c Conn, deep bool) (T, bool) {
 		switch w := c.(type) {
 		case interface{ Unwrap() Conn }:
 			c = w.Unwrap()
+		case interface{ Unwrap() net.Conn }: // package frame, which does not know Conn
+			c = w.Unwrap()
 		case interface{ NetConn() net.Conn }:
 			if !deep {
 				c = nil

@@ -1,0 +1,240 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/tincan-ipc/tincan"
+)
+
+// A connection is one peer in the care of a server. It is its handler's
+// context too: an idle peer must cost little, and each value would be an allocation.
+type connection struct {
+	context.Context // ends with the drain, or with the connection's total time
+	group           *group
+	conn            tincan.Conn // as it was accepted
+
+	received, sent atomic.Int64 // bytes
+	active         atomic.Int64 // when something last passed, in nanoseconds since the Unix epoch
+	sawEnd         atomic.Bool  // the peer's end was traced
+
+	// Guarded by group.mu.
+	wake   func()        // called when the drain begins, may be nil
+	cause  error         // why the server aborted it
+	ended  bool          // its handler returned
+	timers []*time.Timer // of Timeout and IdleTimeout
+}
+
+// Value gives the connection itself to this package's functions.
+func (c *connection) Value(key any) any {
+	switch key.(type) {
+	case peerKey:
+		return c.conn.RemoteAddr()
+	case groupKey:
+		return c.group
+	case connectionKey:
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+type (
+	peerKey       struct{}
+	groupKey      struct{}
+	connectionKey struct{}
+)
+
+// Draining gives the channel that is closed when the server that runs the
+// handler with this ctx begins to drain: the handler should then come to an
+// end, and ctx itself lives until the drain is over. Without a server it is nil, which is never closed.
+func Draining(ctx context.Context) <-chan struct{} {
+	if g, ok := ctx.Value(groupKey{}).(*group); ok {
+		return g.draining
+	}
+	return nil
+}
+
+// Peer gives the sender of the request that a [MessageHandler] answers, nil
+// for an unnamed Unix socket or without a server.
+func Peer(ctx context.Context) net.Addr {
+	a, _ := ctx.Value(peerKey{}).(net.Addr)
+	return a
+}
+
+// serve runs handle under the server's timeouts, a panic made an error.
+func (c *connection) serve(handle func(*connection) error) (err error) {
+	done := false
+	defer recovered(&err, &done)
+	if s := c.group.server; s.Timeout > 0 || s.IdleTimeout > 0 {
+		defer c.startTimers()()
+	}
+	err = tincan.Handshake(c, c.conn)
+	if err == nil {
+		err = handle(c)
+	}
+	done = true
+	return err
+}
+
+// startTimers bounds the connection's whole and silent time. The function it gives frees the context.
+func (c *connection) startTimers() context.CancelFunc {
+	s, cancel := c.group.server, func() {}
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if s.Timeout > 0 {
+		c.Context, cancel = context.WithTimeout(c.Context, s.Timeout)
+		c.timers = append(c.timers, time.AfterFunc(s.Timeout, func() { c.abort(c.timeout("timeout")) }))
+	}
+	if s.IdleTimeout > 0 {
+		c.touch()
+		c.timers = append(c.timers, nil)
+		i := len(c.timers) - 1
+		c.timers[i] = time.AfterFunc(s.IdleTimeout, func() { c.checkIdle(i) })
+	}
+	return cancel
+}
+
+// timeout is the error of a connection that took too long.
+func (c *connection) timeout(op string) error {
+	return &net.OpError{
+		Op: op, Net: c.conn.LocalAddr().Network(), Source: c.conn.LocalAddr(), Addr: c.conn.RemoteAddr(),
+		Err: os.ErrDeadlineExceeded,
+	}
+}
+
+// checkIdle aborts a connection that was silent for too long, or waits for the rest of the time.
+func (c *connection) checkIdle(timer int) {
+	limit := c.group.server.IdleTimeout
+	if silent := time.Duration(time.Now().UnixNano() - c.active.Load()); silent < limit {
+		c.group.mu.Lock()
+		defer c.group.mu.Unlock()
+		if !c.ended {
+			c.timers[timer].Reset(limit - max(silent, 0))
+		}
+		return
+	}
+	c.abort(c.timeout("idle"))
+}
+
+func (c *connection) stopTimers() {
+	for _, t := range c.timers {
+		t.Stop()
+	}
+}
+
+// abort ends the connection from outside its handler, which then returns.
+func (c *connection) abort(cause error) {
+	c.group.mu.Lock()
+	if c.ended || c.cause != nil {
+		c.group.mu.Unlock()
+		return
+	}
+	c.cause = cause
+	c.group.mu.Unlock()
+	abort(c.conn)
+}
+
+// onDrain has wake called when the drain begins, and reports false where it already has.
+func (c *connection) onDrain(wake func()) bool {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	select {
+	case <-c.group.draining:
+		return false
+	default:
+		c.wake = wake
+		return true
+	}
+}
+
+func (c *connection) touch() { c.active.Store(time.Now().UnixNano()) }
+
+// passed counts bytes that were received and sent.
+func (c *connection) passed(received, sent int64) {
+	if c.group.server.IdleTimeout > 0 {
+		c.touch()
+	}
+	c.received.Add(received)
+	c.sent.Add(sent)
+}
+
+// stream gives conn as the handler shall see it: bare, unless something has to be learnt from what passes.
+func (c *connection) stream(conn net.Conn) net.Conn {
+	if t := &c.group.trace; c.group.server.IdleTimeout <= 0 && t.Closed == nil && t.HalfClosed == nil {
+		return conn
+	}
+	return &watchedConn{conn, c}
+}
+
+// A watchedConn counts what passes and notices the ends.
+type watchedConn struct {
+	net.Conn
+	c *connection
+}
+
+// Unwrap shows the capability functions the connection inside.
+func (w *watchedConn) Unwrap() tincan.Conn { return w.Conn }
+
+func (w *watchedConn) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 {
+		w.c.passed(int64(n), 0)
+	}
+	if err != nil {
+		w.ended(err)
+	}
+	return n, err
+}
+
+func (w *watchedConn) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if n > 0 {
+		w.c.passed(0, int64(n))
+	}
+	return n, err
+}
+
+// ended traces the peer's end, once.
+func (w *watchedConn) ended(err error) {
+	if f := w.c.group.trace.HalfClosed; f != nil && errors.Is(err, io.EOF) && !w.c.sawEnd.Swap(true) {
+		f(w.c.conn, tincan.Remote)
+	}
+}
+
+// CloseWrite half-closes, which is traced.
+func (w *watchedConn) CloseWrite() error {
+	err := tincan.CloseWrite(w.Conn)
+	if f := w.c.group.trace.HalfClosed; f != nil && err == nil {
+		f(w.c.conn, tincan.Local)
+	}
+	return err
+}
+
+// ReadFrom and WriteTo let io.Copy reach the socket, which may splice, unless
+// each piece has to be noticed.
+
+func (w *watchedConn) ReadFrom(r io.Reader) (int64, error) {
+	if w.c.group.server.IdleTimeout > 0 {
+		return io.Copy(struct{ io.Writer }{w}, r)
+	}
+	n, err := io.Copy(w.Conn, r)
+	w.c.passed(0, n)
+	return n, err
+}
+
+func (w *watchedConn) WriteTo(dst io.Writer) (int64, error) {
+	if w.c.group.server.IdleTimeout > 0 {
+		return io.Copy(dst, struct{ io.Reader }{w})
+	}
+	n, err := io.Copy(dst, w.Conn)
+	w.c.passed(n, 0)
+	if err == nil {
+		w.ended(io.EOF)
+	}
+	return n, err
+}

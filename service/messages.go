@@ -1,0 +1,164 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/tincan-ipc/tincan"
+)
+
+// A MessageHandler answers one message. A nil reply sends nothing, an empty
+// one an empty message; an error ends the peer's connection. It may be called
+// for many peers at once, for the messages of one in their order.
+//
+// request is valid until the handler returns, may be overwritten, and a part of it may be the reply.
+// ctx is as for a [StreamHandler], and [Peer] tells who asks.
+type MessageHandler func(ctx context.Context, request []byte) (reply []byte, err error)
+
+// maxRequest bounds one request in bytes: more than any UDP datagram. A longer one ends its connection.
+const maxRequest = 64 << 10
+
+var requestBuffers = sync.Pool{New: func() any { return new([maxRequest]byte) }}
+
+// ServeMessages is as [Server.Serve] for messages: h answers each. In a drain
+// what was sent before it began is still answered; a connection that is
+// silent for a moment then ends.
+func (s *Server) ServeMessages(ctx context.Context, l tincan.MessageListener, h MessageHandler) error {
+	g := newGroup(ctx, s)
+	stop := l.Close
+	if sharesSocket(l) {
+		// Closing the listener would end the flows that are to be drained.
+		defer func() { _ = l.Close() }()
+		stop = func() error { return nil }
+	}
+	return g.run(ctx, stop, func() error {
+		if g.server.Inline {
+			err := tincan.ServeDatagrams(ctx, l, g.inline(l, h))
+			if !errors.Is(err, errors.ErrUnsupported) {
+				return err
+			}
+		}
+		for pause := (pause{}); ; {
+			conn, err := l.Accept(ctx)
+			if err == nil {
+				pause.reset()
+				g.start(conn, func(c *connection) error { return c.answer(ctx, conn, h) })
+			} else if !pause.cures(ctx, err) {
+				return err
+			}
+		}
+	})
+}
+
+// sharesSocket reports whether l's peers all live on its one socket.
+func sharesSocket(l tincan.MessageListener) bool {
+	switch l.Addr().Network() {
+	case "udp", "udp4", "udp6", "unixgram":
+		return true
+	}
+	return false
+}
+
+// answer reads requests from conn and writes replies until either ends.
+func (c *connection) answer(accepting context.Context, conn tincan.MessageConn, h MessageHandler) error {
+	for {
+		err := c.answerOne(accepting, conn, h)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// answerOne holds a buffer only from when there is something to read, where
+// the family can tell, so that an idle peer costs little.
+func (c *connection) answerOne(accepting context.Context, conn tincan.MessageConn, h MessageHandler) error {
+	if err := tincan.WaitReadable(accepting, conn); err != nil && !errors.Is(err, errors.ErrUnsupported) && accepting.Err() == nil {
+		return err
+	}
+	buffer := requestBuffers.Get().(*[maxRequest]byte)
+	defer requestBuffers.Put(buffer)
+	n, err := c.receive(accepting, conn, buffer[:])
+	if err != nil {
+		return err
+	}
+	c.passed(int64(n), 0)
+	reply, err := h(c, buffer[:n])
+	if err != nil || reply == nil {
+		return err
+	}
+	if err := conn.WriteMessage(c, reply); err != nil {
+		return err
+	}
+	c.passed(0, int64(len(reply)))
+	return nil
+}
+
+// receive reads one request. When accepting has ended it gives io.EOF as soon as the peer is quiet.
+func (c *connection) receive(accepting context.Context, conn tincan.MessageConn, buf []byte) (int, error) {
+	if accepting.Err() == nil {
+		n, err := conn.ReadMessage(accepting, buf)
+		if err == nil || accepting.Err() == nil {
+			return n, err
+		}
+	}
+	quiet, cancel := context.WithTimeout(c, drainQuiet)
+	defer cancel()
+	n, err := conn.ReadMessage(quiet, buf)
+	if err != nil && quiet.Err() != nil && c.Err() == nil {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// A request is the context of one datagram.
+type request struct {
+	context.Context
+	group    *group
+	datagram *tincan.Datagram
+}
+
+func (r *request) Value(key any) any {
+	switch key.(type) {
+	case peerKey:
+		return r.datagram.From()
+	case groupKey:
+		return r.group
+	}
+	return r.Context.Value(key)
+}
+
+// inline makes h an answer function of [tincan.ServeDatagrams].
+func (g *group) inline(l tincan.MessageListener, h MessageHandler) func(*tincan.Datagram) []byte {
+	requests := sync.Pool{New: func() any { return &request{Context: g.ctx, group: g} }}
+	return func(d *tincan.Datagram) []byte {
+		r := requests.Get().(*request)
+		r.datagram = d
+		reply, err := callRecovering(r, h, d.Payload)
+		if err != nil {
+			reply = nil
+			if f := g.trace.Refused; f != nil {
+				f(l.Addr(), d.From(), err)
+			}
+		}
+		r.datagram = nil
+		requests.Put(r)
+		return reply
+	}
+}
+
+func callRecovering(ctx context.Context, h MessageHandler, payload []byte) (reply []byte, err error) {
+	done := false
+	defer recovered(&err, &done)
+	reply, err = h(ctx, payload)
+	done = true
+	return reply, err
+}
+
+// drainQuiet is how long a peer must be silent during a drain to be finished with.
+const drainQuiet = 200 * time.Millisecond

@@ -1,0 +1,238 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tincan-ipc/tincan"
+)
+
+// A StreamHandler serves one byte stream until it ends. It may be called for
+// many at once. The server closes conn afterwards: in order where the handler
+// gave nil, else by [tincan.Abort], so that the peer never takes a failure for the end.
+//
+// ctx ends when the server's drain is over; the connection is then aborted as
+// well, so that a blocked Read or Write returns. See [Draining] for its beginning.
+type StreamHandler func(ctx context.Context, conn net.Conn) error
+
+// A Server is the one loop that hosts every handler. The zero value, and a nil
+// pointer, work. Its methods may be called at once; its fields must not change meanwhile.
+type Server struct {
+	// Drain is how long what is under way may go on after ctx ends. Zero
+	// means [DefaultDrain]; negative ends everything at once.
+	Drain time.Duration
+	// IdleTimeout ends a connection over which nothing went either way for so
+	// long. Zero or negative sets no bound.
+	IdleTimeout time.Duration
+	// Timeout bounds the whole time of a connection. Zero or negative sets no bound.
+	Timeout time.Duration
+	// Inline answers datagrams by [tincan.ServeDatagrams], without a
+	// connection for each peer. It is for handlers that never block and keep
+	// neither ctx nor request; the timeouts don't apply.
+	Inline bool
+	// Trace is told of HalfClosed and Closed, and with Inline, where there is
+	// no connection to close, by Refused of each request that its handler failed on.
+	Trace *tincan.Trace
+}
+
+// DefaultDrain is the Drain of a zero [Server].
+const DefaultDrain = 5 * time.Second
+
+// ErrDrainOver is why a connection was aborted that outlived the drain of its server.
+var ErrDrainOver = errors.New("the server stopped and its drain is over")
+
+// A PanicError is the panic of a handler, which ended its own connection alone.
+type PanicError struct {
+	// Value is what the handler panicked with; nil for [runtime.Goexit].
+	Value any
+	// Stack is the handler's stack.
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
+
+// Unwrap gives the panic's value where it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Serve accepts from l and runs h for each connection in a goroutine of its
+// own, handshakes included, so that no client holds up or harms another.
+//
+// It blocks until ctx ends or l fails, closes l, and then drains: what is
+// under way may go on for s.Drain, and what is left is aborted. When Serve
+// returns, every handler has. The error is nil after ctx ended, else l's.
+func (s *Server) Serve(ctx context.Context, l net.Listener, h StreamHandler) error {
+	g := newGroup(ctx, s)
+	return g.run(ctx, l.Close, func() error {
+		for pause := (pause{}); ; {
+			conn, err := l.Accept()
+			if err == nil {
+				pause.reset()
+				g.start(conn, func(c *connection) error { return h(c, c.stream(conn)) })
+			} else if !pause.cures(ctx, err) {
+				return err
+			}
+		}
+	})
+}
+
+// A group is the connections of one Serve call.
+type group struct {
+	server *Server
+	trace  tincan.Trace
+	ctx    context.Context // of the handlers: ends when the drain is over
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // of the connections
+
+	mu       sync.Mutex // guards what follows, and the parts of a connection that say so
+	conns    map[*connection]struct{}
+	draining chan struct{} // closed when the drain begins
+}
+
+func newGroup(ctx context.Context, s *Server) *group {
+	if s == nil {
+		s = &Server{}
+	}
+	g := &group{server: s, conns: map[*connection]struct{}{}, draining: make(chan struct{})}
+	if s.Trace != nil {
+		g.trace = *s.Trace
+	}
+	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return g
+}
+
+// run accepts until that fails or ctx ends, calls stop to end it, and drains.
+func (g *group) run(ctx context.Context, stop, accept func() error) error {
+	stopped := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		g.beginDrain()
+		_ = stop() // nothing is lost: no connection was accepted
+	})
+	err := accept()
+	if forget() {
+		g.beginDrain()
+		_ = stop()
+	} else {
+		<-stopped
+		err = nil
+	}
+	g.drain()
+	return err
+}
+
+// beginDrain tells the handlers, and wakes those that asked for it out of Read.
+func (g *group) beginDrain() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.draining)
+	for c := range g.conns {
+		if c.wake != nil {
+			c.wake()
+		}
+	}
+}
+
+// drain waits for every connection, and aborts those that take too long.
+func (g *group) drain() {
+	defer g.cancel()
+	done := make(chan struct{})
+	go func() {
+		g.wg.Wait()
+		close(done)
+	}()
+	limit := g.server.Drain
+	if limit == 0 {
+		limit = DefaultDrain
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return
+	case <-timer.C:
+	}
+	g.cancel()
+	g.mu.Lock()
+	left := make([]*connection, 0, len(g.conns))
+	for c := range g.conns {
+		left = append(left, c)
+	}
+	g.mu.Unlock()
+	for _, c := range left {
+		c.abort(ErrDrainOver)
+	}
+	<-done
+}
+
+// start serves conn in a goroutine, first the handshake and then handle.
+func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
+	c := &connection{Context: g.ctx, group: g, conn: conn}
+	g.mu.Lock()
+	g.conns[c] = struct{}{}
+	g.mu.Unlock()
+	g.wg.Go(func() { g.end(c, c.serve(handle)) })
+}
+
+// end closes a connection that was served: in order, or where err or a timer ended it by abort.
+func (g *group) end(c *connection, err error) {
+	g.mu.Lock()
+	delete(g.conns, c)
+	c.ended = true
+	if c.cause != nil {
+		err = c.cause
+	}
+	g.mu.Unlock()
+	c.stopTimers()
+	if err != nil {
+		abort(c.conn)
+	} else {
+		_ = c.conn.Close() // the handler has seen every error that matters
+	}
+	if g.trace.Closed != nil {
+		g.trace.Closed(c.conn, c.received.Load(), c.sent.Load(), err)
+	}
+}
+
+// abort closes conn so that the peer can tell, where the family knows how.
+func abort(conn tincan.Conn) {
+	if tincan.Abort(conn) != nil {
+		_ = conn.Close()
+	}
+}
+
+// recovered makes an error of a panic; done tells that there was none.
+// It must be called by defer itself.
+func recovered(err *error, done *bool) {
+	if v := recover(); v != nil || !*done {
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
+	}
+}
+
+// A pause grows with each failure of accepting that time may cure.
+type pause struct{ next time.Duration }
+
+func (p *pause) reset() { p.next = 0 }
+
+// cures waits where err is one that time may cure, such as a lack of
+// descriptors, and reports whether to try again. tincan's own listeners wait themselves.
+func (p *pause) cures(ctx context.Context, err error) bool {
+	var temporary interface{ Temporary() bool }
+	if !errors.As(err, &temporary) || !temporary.Temporary() || ctx.Err() != nil {
+		return false
+	}
+	p.next = min(max(2*p.next, 5*time.Millisecond), time.Second)
+	select {
+	case <-time.After(p.next):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
