@@ -15,6 +15,17 @@ import (
 	"github.com/tincan-ipc/tincan"
 )
 
+// listen is tincan.Listen with the listener closed at the end of the test.
+func listen(t *testing.T, endpoint string) *tincan.Listener {
+	t.Helper()
+	l, err := tincan.Listen(t.Context(), endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
 func dial(t *testing.T, endpoint string) net.Conn {
 	t.Helper()
 	c, err := tincan.Dial(t.Context(), endpoint)

@@ -17,17 +17,6 @@ import (
 	"github.com/tincan-ipc/tincan"
 )
 
-// listen is tincan.Listen with the listener closed at the end of the test.
-func listen(t *testing.T, endpoint string) *tincan.Listener {
-	t.Helper()
-	l, err := tincan.Listen(t.Context(), endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	return l
-}
-
 // deadSocket leaves a socket at path that nobody serves.
 func deadSocket(t *testing.T, path string) {
 	t.Helper()
