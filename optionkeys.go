@@ -36,7 +36,7 @@ var optionKeys = []optionKey{
 	option("recv-buffer", famTCP|famUDP|famUnix, func(o *Options) *Size { return &o.RecvBuffer }),
 	option("send-buffer", famTCP|famUDP|famUnix, func(o *Options) *Size { return &o.SendBuffer }),
 	option("reuse-port", famTCP|famUDP, func(o *Options) *bool { return &o.ReusePort }),
-	option("backlog", famTCP|famUnixConn, func(o *Options) *int { return &o.Backlog }),
+	option("backlog", famTCP|famUnixConn|famMem, func(o *Options) *int { return &o.Backlog }),
 	option("local", famLocal, func(o *Options) *string { return &o.Local }),
 	option("mode", famUnix, func(o *Options) *fs.FileMode { return &o.Mode }),
 	option("allow-uid", famUnixConn, func(o *Options) *[]uint32 { return &o.AllowUID }),

@@ -21,7 +21,7 @@ type Options struct {
 	RecvBuffer, SendBuffer Size
 	// ReusePort lets several sockets listen on one port and share its load (SO_REUSEPORT).
 	ReusePort bool
-	// Backlog bounds the connections that wait to be accepted. Zero means the system's limit.
+	// Backlog bounds the connections that wait to be accepted. Zero means the system's limit, for mem 128.
 	Backlog int
 	// Local is the address that a dialled socket is bound to: "host:port",
 	// either part may be empty; for unixgram a path or @name. Empty lets the system choose.

@@ -17,6 +17,7 @@ const (
 	famWS                          // speaks WebSocket
 	famFlow                        // datagrams: the listener keeps a table of peers
 	famOther                       // vsock, npipe, mem
+	famMem                         // in this process
 	famLocal                       // a local address can be named when dialling
 	famAccept                      // a listener of it accepts connections
 	famAny      family = ^family(0)
@@ -62,7 +63,7 @@ var schemes = []scheme{
 	{name: "ws+unix", form: formPath, resource: true, under: "unix", streams: true, messages: true, family: famUnix | famUnixConn | famWS | famAccept},
 	{name: "vsock", form: formCID, streams: true, family: famOther | famAccept},
 	{name: "npipe", form: formName, streams: true, family: famOther | famAccept},
-	{name: "mem", form: formName, streams: true, messages: true, family: famOther},
+	{name: "mem", form: formName, streams: true, messages: true, family: famOther | famMem},
 }
 
 // schemeAliases are other spellings that users bring along.
