@@ -102,12 +102,11 @@ func TestNcatClient(t *testing.T) {
 	t.Run("tls", func(t *testing.T) {
 		certs := newCertificates(t)
 		at := parseURL(t, serveTincan(t, "echo", certs.serverURL("tls://127.0.0.1:0")))
-		p := start(t, "ncat", "--ssl-verify", "--ssl-trustfile", certs.ca, "--ssl-servername",
+		// ncat ends its input by a half-close of TCP, without the close_notify of TLS. A server
+		// may well call that cut short, but the echo of what came before it has to arrive.
+		got := run(t, data, "ncat", "--ssl-verify", "--ssl-trustfile", certs.ca, "--ssl-servername",
 			"localhost", "localhost", at.port)
-		p.say("one\n")
-		p.hear("one\n")
-		p.end()
-		p.wantStatus(0)
+		wantSame(t, got, string(data))
 	})
 }
 

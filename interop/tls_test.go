@@ -70,10 +70,12 @@ func TestOpenSSLClient(t *testing.T) {
 	t.Run("TLS 1.3", func(t *testing.T) { talk(t, "-tls1_3") })
 	t.Run("a client that does not know the CA", func(t *testing.T) {
 		p := certs.sClient(t, at, "-no-CAfile", "-no-CApath", "-no-CAstore")
+		p.await(p.err, regexp.MustCompile(`certificate verify failed`))
 		p.wantStatus(1)
 	})
 	t.Run("an old protocol", func(t *testing.T) {
 		p := certs.sClient(t, at, "-CAfile", certs.ca, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+		p.await(p.err, regexp.MustCompile(`alert protocol version`))
 		p.wantStatus(1)
 	})
 	t.Run("and on", func(t *testing.T) { talk(t) })
@@ -91,6 +93,8 @@ func TestOpenSSLMinVersion(t *testing.T) {
 				p.say("one\n")
 				p.hear("one\n")
 				p.end()
+			} else {
+				p.await(p.err, regexp.MustCompile(`alert protocol version`))
 			}
 			p.wantStatus(status)
 		})
@@ -162,6 +166,7 @@ func TestOpenSSLClientCertificate(t *testing.T) {
 		certs.serverURL("tls://127.0.0.1:0")+"&"+url.Values{"client-ca": {certs.ca}}.Encode()))
 	t.Run("none", func(t *testing.T) {
 		p := certs.sClient(t, at, "-CAfile", certs.ca)
+		p.await(p.err, regexp.MustCompile(`alert certificate required`))
 		p.wantStatus(1)
 	})
 	t.Run("one of ours", func(t *testing.T) {
