@@ -4,7 +4,6 @@ package tincan
 
 import (
 	"context"
-	"errors"
 	"net"
 	"syscall"
 )
