@@ -138,7 +138,7 @@ func (l *memListener[C]) enqueue(ctx context.Context, c C) error {
 		case l.closed:
 			return syscall.ECONNREFUSED
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return ctxError(ctx)
 		case len(l.queue) < l.backlog:
 			l.queue = append(l.queue, c)
 			l.arrived.open()
@@ -169,7 +169,7 @@ func (l *memListener[C]) dequeue(ctx context.Context) (c C, err error) {
 		case l.closed:
 			return c, net.ErrClosed
 		case ctx.Err() != nil:
-			return c, ctx.Err()
+			return c, ctxError(ctx)
 		case len(l.queue) > 0:
 			var none C
 			c, l.queue[0] = l.queue[0], none
@@ -184,18 +184,17 @@ func (l *memListener[C]) dequeue(ctx context.Context) (c C, err error) {
 // Close releases the name. Connections that were not accepted are reset, as
 // those of a Unix socket's backlog are.
 func (l *memListener[C]) Close() error {
-	queued, err := l.shut()
-	for _, c := range queued {
+	for _, c := range l.shut() {
 		_ = Abort(c)
 	}
-	return err
+	return nil
 }
 
-func (l *memListener[C]) shut() (queued []C, err error) {
+func (l *memListener[C]) shut() (queued []C) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil, &net.OpError{Op: "close", Net: l.addr.Scheme, Addr: l.addr, Err: net.ErrClosed}
+		return nil // the name may be another's by now
 	}
 	l.closed = true
 	memNames.mu.Lock()
@@ -204,7 +203,7 @@ func (l *memListener[C]) shut() (queued []C, err error) {
 	queued, l.queue = l.queue, nil
 	l.arrived.open()
 	l.room.open()
-	return queued, nil
+	return queued
 }
 
 // Addr gives the endpoint, which can be dialled.

@@ -56,7 +56,7 @@ func (p *memPipe) awaitRead(ctx context.Context) error {
 		case p.readBy.passed:
 			return os.ErrDeadlineExceeded
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return ctxError(ctx)
 		case p.queued():
 			return nil
 		case p.fin != nil:
@@ -75,7 +75,7 @@ func (p *memPipe) awaitWrite(ctx context.Context, g *gate, can func() bool) erro
 		case p.writeBy.passed:
 			return os.ErrDeadlineExceeded
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return ctxError(ctx)
 		case p.refused != nil:
 			return p.refused
 		case can():

@@ -3,7 +3,6 @@ package tincan
 import (
 	"context"
 	"errors"
-	"os"
 	"syscall"
 	"time"
 )
@@ -28,8 +27,8 @@ func WaitReadable(ctx context.Context, c Conn) error {
 	if !ok {
 		return opError("read", c, errors.ErrUnsupported)
 	}
-	if err := ctx.Err(); err != nil {
-		return opError("read", c, err)
+	if ctx.Err() != nil {
+		return opError("read", c, ctxError(ctx))
 	}
 	raw, err := s.SyscallConn()
 	if err != nil {
@@ -40,7 +39,7 @@ func WaitReadable(ctx context.Context, c Conn) error {
 		cut := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {
 			defer close(cut)
-			_ = s.SetReadDeadline(time.Unix(1, 0)) // long past
+			_ = s.SetReadDeadline(longAgo)
 		})
 		restore = func() {
 			if !stop() {
@@ -51,8 +50,5 @@ func WaitReadable(ctx context.Context, c Conn) error {
 	}
 	err = waitReadable(raw)
 	restore()
-	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return opError("read", c, err)
+	return opError("read", c, explain(ctx, err))
 }
