@@ -167,9 +167,10 @@ func (g *group) inline(l tincan.MessageListener, h MessageHandler) func(*tincan.
 }
 
 func callRecovering(ctx context.Context, h MessageHandler, payload []byte) (reply []byte, err error) {
-	done := false
-	defer recovered(&err, &done)
-	reply, err = h(ctx, payload)
-	done = true
-	return reply, err
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError(v)
+		}
+	}()
+	return h(ctx, payload)
 }

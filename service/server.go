@@ -202,7 +202,7 @@ func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
 	g.mu.Lock()
 	g.conns[c] = struct{}{}
 	g.mu.Unlock()
-	g.wg.Go(func() { g.end(c, c.serve(handle)) })
+	g.wg.Go(func() { c.serve(handle) })
 }
 
 // end closes a connection that was served: in order, or where err or a timer ended it by abort.
@@ -232,13 +232,8 @@ func abort(conn tincan.Conn) {
 	}
 }
 
-// recovered makes an error of a panic; done tells that there was none.
-// It must be called by defer itself.
-func recovered(err *error, done *bool) {
-	if v := recover(); v != nil || !*done {
-		*err = &PanicError{Value: v, Stack: debug.Stack()}
-	}
-}
+// panicError is what a deferred function makes of recover's value.
+func panicError(value any) error { return &PanicError{Value: value, Stack: debug.Stack()} }
 
 // A pause grows with each failure of accepting that time may cure.
 type pause struct{ next time.Duration }
