@@ -66,19 +66,24 @@ func Peer(ctx context.Context) net.Addr {
 	return a
 }
 
-// serve runs handle under the server's timeouts, a panic made an error.
-func (c *connection) serve(handle func(*connection) error) (err error) {
-	done := false
-	defer recovered(&err, &done)
+// serve makes the handshake, runs handle under the server's timeouts, and ends the connection
+// whatever becomes of that. It is the one frame between an idle handler and its goroutine's start.
+func (c *connection) serve(handle func(*connection) error) {
+	var err error
+	returned := false
+	defer func() {
+		if v := recover(); v != nil || !returned { // not returned without a panic is Goexit
+			err = panicError(v)
+		}
+		c.group.end(c, err)
+	}()
 	if s := c.group.server; s.Timeout > 0 || s.IdleTimeout > 0 {
 		defer c.startTimers()()
 	}
-	err = tincan.Handshake(c, c.conn)
-	if err == nil {
+	if err = tincan.Handshake(c, c.conn); err == nil {
 		err = handle(c)
 	}
-	done = true
-	return err
+	returned = true
 }
 
 // startTimers bounds the connection's whole and silent time. The function it gives frees the context.

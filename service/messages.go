@@ -18,39 +18,53 @@ import (
 // ctx is as for a [StreamHandler], and [Peer] tells who asks.
 type MessageHandler func(ctx context.Context, request []byte) (reply []byte, err error)
 
-// maxRequest bounds one request in bytes: more than any UDP datagram. A longer one ends its connection.
-const maxRequest = 64 << 10
-
-var requestBuffers = sync.Pool{New: func() any { return new([maxRequest]byte) }}
-
 // ServeMessages is as [Server.Serve] for messages: h answers each. In a drain
-// what was sent before it began is still answered; a connection that is
-// silent for a moment then ends.
+// what was sent before it began is still answered; a peer that is silent for a moment is then finished with.
 func (s *Server) ServeMessages(ctx context.Context, l tincan.MessageListener, h MessageHandler) error {
 	g := newGroup(ctx, s)
-	stop := l.Close
+	stop, accepting := l.Close, ctx
 	if sharesSocket(l) {
-		// Closing the listener would end the flows that are to be drained.
+		// Closing the listener would end the flows that are to be drained, and
+		// what its socket has received is still to be answered.
 		defer func() { _ = l.Close() }()
 		stop = func() error { return nil }
+		var cancel context.CancelFunc
+		accepting, cancel = endLater(ctx, min(drainQuiet, g.drainLimit()))
+		defer cancel()
 	}
 	return g.run(ctx, stop, func() error {
 		if g.server.Inline {
-			err := tincan.ServeDatagrams(ctx, l, g.inline(l, h))
+			err := tincan.ServeDatagrams(accepting, l, g.inline(l, h))
 			if !errors.Is(err, errors.ErrUnsupported) {
 				return err
 			}
 		}
 		for pause := (pause{}); ; {
-			conn, err := l.Accept(ctx)
+			conn, err := l.Accept(accepting)
 			if err == nil {
 				pause.reset()
 				g.start(conn, func(c *connection) error { return c.answer(ctx, conn, h) })
-			} else if !pause.cures(ctx, err) {
+			} else if !pause.cures(accepting, err) {
 				return err
 			}
 		}
 	})
+}
+
+// endLater gives a context that ends so long after ctx. The function it gives ends it at once.
+func endLater(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(after):
+			cancel()
+		case <-later.Done():
+		}
+	})
+	return later, func() {
+		stop()
+		cancel()
+	}
 }
 
 // sharesSocket reports whether l's peers all live on its one socket.
@@ -81,14 +95,14 @@ func (c *connection) answerOne(accepting context.Context, conn tincan.MessageCon
 	if err := tincan.WaitReadable(accepting, conn); err != nil && !errors.Is(err, errors.ErrUnsupported) && accepting.Err() == nil {
 		return err
 	}
-	buffer := requestBuffers.Get().(*[maxRequest]byte)
-	defer requestBuffers.Put(buffer)
-	n, err := c.receive(accepting, conn, buffer[:])
+	buf := c.group.buffers.Get().(*[]byte)
+	defer c.group.buffers.Put(buf)
+	n, err := c.receive(accepting, conn, *buf)
 	if err != nil {
 		return err
 	}
 	c.passed(int64(n), 0)
-	reply, err := h(c, buffer[:n])
+	reply, err := h(c, (*buf)[:n])
 	if err != nil || reply == nil {
 		return err
 	}
@@ -153,12 +167,10 @@ func (g *group) inline(l tincan.MessageListener, h MessageHandler) func(*tincan.
 }
 
 func callRecovering(ctx context.Context, h MessageHandler, payload []byte) (reply []byte, err error) {
-	done := false
-	defer recovered(&err, &done)
-	reply, err = h(ctx, payload)
-	done = true
-	return reply, err
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError(v)
+		}
+	}()
+	return h(ctx, payload)
 }
-
-// drainQuiet is how long a peer must be silent during a drain to be finished with.
-const drainQuiet = 200 * time.Millisecond

@@ -35,13 +35,22 @@ type Server struct {
 	// connection for each peer. It is for handlers that never block and keep
 	// neither ctx nor request; the timeouts don't apply.
 	Inline bool
+	// MaxRequest bounds one message. A peer that sends a longer one is
+	// disconnected. Zero or negative means [DefaultMaxRequest].
+	MaxRequest tincan.Size
 	// Trace is told of HalfClosed and Closed, and with Inline, where there is
 	// no connection to close, by Refused of each request that its handler failed on.
 	Trace *tincan.Trace
 }
 
-// DefaultDrain is the Drain of a zero [Server].
-const DefaultDrain = 5 * time.Second
+// Values of a [Server]'s fields that are zero.
+const (
+	DefaultDrain      = 5 * time.Second
+	DefaultMaxRequest = 256 << 10 // more than a datagram or Unix packet is by default
+)
+
+// drainQuiet is how long a peer must be silent during a drain to be finished with.
+const drainQuiet = 200 * time.Millisecond
 
 // ErrDrainOver is why a connection was aborted that outlived the drain of its server.
 var ErrDrainOver = errors.New("the server stopped and its drain is over")
@@ -91,9 +100,12 @@ type group struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // of the connections
 
-	mu       sync.Mutex // guards what follows, and the parts of a connection that say so
-	conns    map[*connection]struct{}
 	draining chan struct{} // closed when the drain begins
+	buffers  sync.Pool     // of *[]byte, for requests
+
+	mu    sync.Mutex // guards what follows, and the parts of a connection that say so
+	conns map[*connection]struct{}
+	over  time.Time // when the drain that began is over
 }
 
 func newGroup(ctx context.Context, s *Server) *group {
@@ -104,8 +116,23 @@ func newGroup(ctx context.Context, s *Server) *group {
 	if s.Trace != nil {
 		g.trace = *s.Trace
 	}
+	g.buffers.New = func() any {
+		size := int(s.MaxRequest)
+		if size <= 0 {
+			size = DefaultMaxRequest
+		}
+		b := make([]byte, size)
+		return &b
+	}
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return g
+}
+
+func (g *group) drainLimit() time.Duration {
+	if g.server.Drain == 0 {
+		return DefaultDrain
+	}
+	return max(g.server.Drain, 0)
 }
 
 // run accepts until that fails or ctx ends, calls stop to end it, and drains.
@@ -132,6 +159,7 @@ func (g *group) run(ctx context.Context, stop, accept func() error) error {
 func (g *group) beginDrain() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.over = time.Now().Add(g.drainLimit())
 	close(g.draining)
 	for c := range g.conns {
 		if c.wake != nil {
@@ -148,11 +176,7 @@ func (g *group) drain() {
 		g.wg.Wait()
 		close(done)
 	}()
-	limit := g.server.Drain
-	if limit == 0 {
-		limit = DefaultDrain
-	}
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(time.Until(g.over))
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -178,7 +202,7 @@ func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
 	g.mu.Lock()
 	g.conns[c] = struct{}{}
 	g.mu.Unlock()
-	g.wg.Go(func() { g.end(c, c.serve(handle)) })
+	g.wg.Go(func() { c.serve(handle) })
 }
 
 // end closes a connection that was served: in order, or where err or a timer ended it by abort.
@@ -208,13 +232,8 @@ func abort(conn tincan.Conn) {
 	}
 }
 
-// recovered makes an error of a panic; done tells that there was none.
-// It must be called by defer itself.
-func recovered(err *error, done *bool) {
-	if v := recover(); v != nil || !*done {
-		*err = &PanicError{Value: v, Stack: debug.Stack()}
-	}
-}
+// panicError is what a deferred function makes of recover's value.
+func panicError(value any) error { return &PanicError{Value: value, Stack: debug.Stack()} }
 
 // A pause grows with each failure of accepting that time may cure.
 type pause struct{ next time.Duration }
