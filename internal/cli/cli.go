@@ -86,7 +86,7 @@ carries data alone; words go to standard error.
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-verb"}) // --help is enough
 	root.AddCommand(
-		p.connectCommand(), p.listenCommand(),
+		p.serveCommand(), p.connectCommand(), p.listenCommand(),
 	)
 	return root
 }

@@ -102,3 +102,8 @@ func (e *timeoutError) Error() string {
 	return fmt.Sprintf("timed out: %s %v", e.what, e.after)
 }
 func (e *timeoutError) Timeout() bool { return true }
+
+// inUse reports whether an address could not be bound because somebody has it.
+func inUse(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, tincan.ErrInUse)
+}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,8 +118,7 @@ func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 func bind[L any](l *listener, listen func() (L, error)) (L, error) {
 	for attempt := 1; ; attempt++ {
 		ln, err := listen()
-		busy := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, tincan.ErrInUse)
-		if !l.flags.retry || !busy {
+		if !l.flags.retry || !inUse(err) {
 			return ln, err
 		}
 		wait := l.flags.backoff.Wait(attempt)
