@@ -59,14 +59,40 @@ func (p *program) connect(ctx context.Context, f *sessionFlags, url string) erro
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	d := &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff}
+	if f.carriesMessages(e) {
+		return p.connectMessages(ctx, f, d, e)
+	}
 	conn, err := d.DialEndpoint(ctx, e)
 	if err != nil {
 		return ended(ctx, err)
 	}
 	p.report.connected(e, conn)
-	s := newStream(p, f, conn, p.stdin, p.stdout)
+	s := newStream(p, f, e, conn, p.stdin, p.stdout)
 	s.untilPeerEnds = term.IsTerminal(int(p.stdin.Fd()))
 	return s.run(ctx)
+}
+
+func (p *program) connectMessages(ctx context.Context, f *sessionFlags, d *tincan.Dialer, e *tincan.Endpoint) error {
+	// An empty input is an empty message where that is all that can be sent: it
+	// asks, say, a daytime server. Elsewhere it is passed on as an end.
+	next, err := messageInput(p.stdin, f.frame, e.Scheme != "unixpacket")
+	if err != nil {
+		return err
+	}
+	conn, err := d.DialMessageEndpoint(ctx, e)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	p.report.connected(e, conn)
+	m := newMessages(p, f, e, conn, next, p.stdout)
+	m.untilPeerEnds = term.IsTerminal(int(p.stdin.Fd()))
+	return m.run(ctx)
+}
+
+// carriesMessages reports whether e is opened for messages: ws, which has
+// both, where boundaries are given.
+func (f *sessionFlags) carriesMessages(e *tincan.Endpoint) bool {
+	return e.Messages() && (f.frame != "" || !e.Streams())
 }
 
 // check refuses what e can't do.

@@ -75,19 +75,38 @@ func copyStream(ctx context.Context, dst io.Writer, src io.Reader, t *tap) half 
 
 // pass writes chunk to dst, at t's rate, and accounts for it.
 func (t *tap) pass(ctx context.Context, dst io.Writer, chunk []byte) half {
-	t.idle.touch()
-	if t.limit != nil {
-		if err := t.limit.WaitN(ctx, len(chunk)); err != nil {
-			return half{readErr: err}
-		}
+	if err := t.admit(ctx, chunk); err != nil {
+		return half{readErr: err}
 	}
+	n, err := dst.Write(chunk)
+	t.passed(n)
+	return half{writeErr: err}
+}
+
+// admit shows chunk where it is to be shown and waits until the rate allows it.
+func (t *tap) admit(ctx context.Context, chunk []byte) error {
+	t.idle.touch()
 	if t.hex != nil {
 		t.hex.dump(chunk)
 	}
-	n, err := dst.Write(chunk)
+	if t.limit == nil {
+		return nil
+	}
+	for n := len(chunk); n > 0; {
+		part := min(n, t.limit.Burst())
+		if err := t.limit.WaitN(ctx, part); err != nil {
+			return err
+		}
+		t.idle.touch()
+		n -= part
+	}
+	return nil
+}
+
+// passed accounts for n bytes.
+func (t *tap) passed(n int) {
 	t.bytes.Add(int64(n))
 	t.idle.touch()
-	return half{writeErr: err}
 }
 
 // kernelCopies reports whether io.Copy can leave the copying to the kernel
@@ -135,6 +154,7 @@ func ofPeer(err error) bool {
 // idleWatch knows when something last passed.
 type idleWatch struct {
 	limit time.Duration // zero without
+	quiet atomic.Bool   // silence is an orderly end, no longer a timeout
 	start time.Time
 	last  atomic.Int64 // nanoseconds after start
 }
@@ -145,17 +165,22 @@ func newIdleWatch(limit time.Duration) *idleWatch {
 
 func (w *idleWatch) touch() { w.last.Store(int64(time.Since(w.start))) }
 
-// wait blocks until nothing has passed for d, or ctx has ended (false).
-func (w *idleWatch) wait(ctx context.Context, d time.Duration) bool {
+// watch ends a session by cancel once nothing has passed for d.
+func (w *idleWatch) watch(ctx context.Context, d time.Duration, cancel context.CancelCauseFunc) {
 	for {
 		rest := d - (time.Since(w.start) - time.Duration(w.last.Load()))
 		if rest <= 0 {
-			return true
+			break
 		}
 		select {
 		case <-time.After(rest):
 		case <-ctx.Done():
-			return false
+			return
 		}
+	}
+	if w.quiet.Load() {
+		cancel(errQuiet)
+	} else {
+		cancel(&timeoutError{what: "nothing passed in either direction for", after: d})
 	}
 }

@@ -38,8 +38,8 @@ direction goes on until it ends; so does input when the client ends first.
 SIGINT or SIGTERM stops accepting, half-closes, lets what is in flight finish
 within --drain and exits with 0; a second signal ends it at once.
 
-` + messagesHelp + ` A listener of
-datagrams, which have no end, goes on until --idle-timeout, --timeout or a signal.
+` + messagesHelp + ` listen waits longer: a peer
+that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
 
 ` + exitCodesHelp + `
 
@@ -95,12 +95,18 @@ func (p *program) listen(ctx context.Context, f *listenFlags, url string) error 
 	return err
 }
 
+// errOneClient turns away a second client of a listener that serves one.
+var errOneClient = errors.New("one client is served, and no more without --keep-open")
+
 // errDrained ends what has outlived the drain.
 var errDrained = errors.New("the drain is over")
 
 func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 	lc := &tincan.ListenConfig{Config: l.config()}
 	l.flags.limits.apply(&lc.Options)
+	if l.flags.carriesMessages(e) {
+		return l.runMessages(ctx, lc, e)
+	}
 	ln, err := bind(l, func() (*tincan.Listener, error) { return lc.ListenEndpoint(l.stopping, e) })
 	if err != nil {
 		return ended(l.stopping, err)
@@ -109,9 +115,9 @@ func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 	l.report.listening("", ln.Addr().String())
 	defer context.AfterFunc(l.stopping, func() { _ = ln.Close() })()
 	if l.flags.keepOpen {
-		return l.serveMany(ctx, ln)
+		return l.serveMany(ctx, e, ln)
 	}
-	return l.serveOne(ctx, ln)
+	return l.serveOne(ctx, e, ln)
 }
 
 // bind calls listen again, with --retry, while the address is in use.
@@ -132,7 +138,7 @@ func bind[L any](l *listener, listen func() (L, error)) (L, error) {
 }
 
 // serveOne joins the standard streams with the first client.
-func (l *listener) serveOne(ctx context.Context, ln *tincan.Listener) error {
+func (l *listener) serveOne(ctx context.Context, e *tincan.Endpoint, ln *tincan.Listener) error {
 	late := l.awaitFirst(func() { _ = ln.Close() })
 	conn, err := ln.Accept()
 	if !late.Stop() {
@@ -148,8 +154,8 @@ func (l *listener) serveOne(ctx context.Context, ln *tincan.Listener) error {
 		_ = conn.Close()
 		return ended(ctx, err)
 	}
-	s := newStream(l.program, &l.flags.sessionFlags, conn, l.stdin, l.stdout)
-	s.drain = l.stopping.Done()
+	s := newStream(l.program, &l.flags.sessionFlags, e, conn, l.stdin, l.stdout)
+	s.drain, s.patient = l.stopping.Done(), true
 	return s.run(ctx)
 }
 
@@ -164,7 +170,7 @@ func (l *listener) awaitFirst(giveUp func()) *time.Timer {
 }
 
 // serveMany joins the standard streams with every client.
-func (l *listener) serveMany(ctx context.Context, ln *tincan.Listener) error {
+func (l *listener) serveMany(ctx context.Context, e *tincan.Endpoint, ln *tincan.Listener) error {
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	inputs, out := newFan(), &sharedWriter{w: l.stdout}
@@ -182,13 +188,13 @@ func (l *listener) serveMany(ctx context.Context, ln *tincan.Listener) error {
 			return err
 		}
 		late.Stop()
-		clients.Go(func() { l.serveClient(ctx, ln.Addr(), conn, inputs, out) })
+		clients.Go(func() { l.serveClient(ctx, e, ln.Addr(), conn, inputs, out) })
 	}
 }
 
 // serveClient serves one client of many: its faults are told and end it
 // alone, but a failure of the standard streams ends the verb.
-func (l *listener) serveClient(ctx context.Context, at net.Addr, conn net.Conn, inputs *fan, out io.Writer) {
+func (l *listener) serveClient(ctx context.Context, e *tincan.Endpoint, at net.Addr, conn net.Conn, inputs *fan, out io.Writer) {
 	if err := tincan.Handshake(ctx, conn); err != nil {
 		l.report.hooks().Refused(at, conn.RemoteAddr(), err)
 		_ = conn.Close()
@@ -198,8 +204,8 @@ func (l *listener) serveClient(ctx context.Context, at net.Addr, conn net.Conn, 
 	defer drop(nil)
 	box := inputs.join(drop)
 	defer inputs.leave(box)
-	s := newStream(l.program, &l.flags.sessionFlags, conn, box, out)
-	s.drain = l.stopping.Done()
+	s := newStream(l.program, &l.flags.sessionFlags, e, conn, box, out)
+	s.drain, s.patient = l.stopping.Done(), true
 	l.clientEnded(conn, s.run(ctx))
 }
 
