@@ -29,6 +29,8 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
+	// helpFailed is why the help could not be written.
+	helpFailed error
 }
 
 func (p *program) run(args []string) int {
@@ -42,6 +44,9 @@ func (p *program) run(args []string) int {
 	root := p.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		err = p.helpFailed
+	}
 	p.report.failure(err)
 	return exitCode(err)
 }
@@ -50,6 +55,14 @@ func (p *program) run(args []string) int {
 func (p *program) config() tincan.Config {
 	streams, messages := transports()
 	return tincan.Config{Transports: streams, MessageTransports: messages, Trace: p.report.hooks()}
+}
+
+// print writes a verb's result to stdout.
+func (p *program) print(text string) error {
+	if _, err := p.stdout.WriteString(text); err != nil {
+		return &localError{doing: "write standard output", err: err}
+	}
+	return nil
 }
 
 const exitCodesHelp = `Exit codes: 0 done, 1 other failure, 2 usage, 3 could not connect, 4 timed out,
@@ -81,15 +94,42 @@ carries data alone; words go to standard error.
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		p.helpFailed = p.print(strings.TrimRight(cmd.Long, "\n") + "\n\n" + cmd.UsageString())
+	})
 	root.SetFlagErrorFunc(flagError)
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-verb"}) // --help is enough
+	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
-		p.serveCommand(), p.connectCommand(), p.listenCommand(),
+		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.calcCommand(),
+		p.certCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	return root
 }
+
+const usageTemplate = `Usage: {{.UseLine}}
+{{- if .HasAvailableSubCommands}}
+
+Verbs:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{- end}}
+{{- if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if .HasExample}}
+
+Examples:
+{{.Example}}
+{{- end}}
+{{- if .HasAvailableSubCommands}}
+
+tincan VERB --help tells more of each.
+{{- end}}
+`
 
 func unknownVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

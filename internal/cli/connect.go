@@ -38,9 +38,11 @@ A peer that resets, or ends TLS without close_notify, is 5; a limit of
   tincan connect --retry --timeout 30s unix:///run/app.sock </dev/null`,
 		Args: arguments(false, "ENDPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.connect(cmd.Context(), &f, args[0]) },
+
+		ValidArgsFunction: completeEndpoint,
 	}
 	p.outputFlags(cmd)
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().Var((*durationFlag)(&f.connectTimeout), "connect-timeout", "give up a try to connect, handshakes included, after so long")
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "try again while the peer can't be reached")
 	return cmd

@@ -72,6 +72,15 @@ type usageError struct{ problem, remedy string }
 func (e *usageError) Error() string { return e.problem }
 func (e *usageError) Hint() string  { return e.remedy }
 
+// A hintedError is an error for which what to try is known where it comes about.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+func (e *hintedError) Hint() string  { return e.hint }
+
 // A localError is a failure of a standard stream, which says nothing about
 // the connection, though the system's error numbers may be the same.
 type localError struct {

@@ -31,13 +31,17 @@ type sessionFlags struct {
 	rate           tincan.Size // bytes a second, zero without limit
 }
 
-func (s *sessionFlags) add(f *pflag.FlagSet) {
+func (s *sessionFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.Var((*durationFlag)(&s.idleTimeout), "idle-timeout", "end when nothing has passed, either way, for so long")
 	f.Var((*durationFlag)(&s.timeout), "timeout", "end after so long, whatever is going on")
 	f.Var((*backoffFlag)(&s.backoff), "backoff", "wait `MIN..MAX` between tries (100ms..2s)")
-	f.StringVar(&s.frame, "frame", "", "message boundaries in the standard streams: line, nul, len16, len32 or uvarint")
+	f.StringVar(&s.frame, "frame", "", "mark messages in input and output by `line|nul|len16|len32|uvarint`")
 	f.BoolVar(&s.hex, "hex", false, "dump what passes, each direction marked, on standard error")
 	f.Var((*rateFlag)(&s.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")
+	if err := cmd.RegisterFlagCompletionFunc("frame", completeFraming); err != nil {
+		panic(err) // the flag is not there: a fault of this program
+	}
 }
 
 // limitFlags bound who may connect to a listening verb.
@@ -160,4 +164,19 @@ func parseEndpoint(url string) (*tincan.Endpoint, error) {
 		return nil, &tincan.EndpointError{Input: url, Problem: "mem is within one process alone", Remedy: "use unix: to reach another process of this host"}
 	}
 	return e, nil
+}
+
+// retriesFlag is a whole number of 0 or more.
+type retriesFlag int
+
+func (r *retriesFlag) String() string { return strconv.Itoa(int(*r)) }
+func (r *retriesFlag) Type() string   { return "N" }
+
+func (r *retriesFlag) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return errors.New("it is not a number of 0 or more")
+	}
+	*r = retriesFlag(n)
+	return nil
 }

@@ -49,9 +49,11 @@ that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
   tincan listen 'unix:///tmp/app.sock?mode=0660'`,
 		Args: arguments(false, "ENDPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.listen(cmd.Context(), &f, args[0]) },
+
+		ValidArgsFunction: completeEndpoint,
 	}
 	p.outputFlags(cmd)
-	f.add(cmd.Flags())
+	f.add(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.keepOpen, "keep-open", false, "serve any number of clients")
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")

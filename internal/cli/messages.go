@@ -73,7 +73,7 @@ func messageOutput(out io.Writer, framing string) func(msg []byte) error {
 	var framed []byte
 	return func(msg []byte) (err error) {
 		if framed, err = frame.Append(framed[:0], f, msg); err != nil {
-			return &unframeableError{err}
+			return &unframeableError{hintedError{error: err, hint: "--frame len32 can hold it"}}
 		}
 		_, err = out.Write(framed)
 		return err
@@ -81,10 +81,7 @@ func messageOutput(out io.Writer, framing string) func(msg []byte) error {
 }
 
 // An unframeableError is a message that was not written, for its frame can't hold it.
-type unframeableError struct{ error }
-
-func (e *unframeableError) Unwrap() error { return e.error }
-func (e *unframeableError) Hint() string  { return "use --frame len32" }
+type unframeableError struct{ hintedError }
 
 // messages is a session over a message connection.
 type messages struct {
@@ -124,7 +121,7 @@ func largestMessage(e *tincan.Endpoint) int {
 func (m *messages) run(ctx context.Context) error {
 	err := m.session.run(ctx)
 	if n := m.lost.Load(); n > 0 && err == nil {
-		return fmt.Errorf("%d of the messages were not passed on", n)
+		return fmt.Errorf("messages that were not passed on: %d", n)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -65,8 +66,11 @@ func serviceTable() string {
 		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, s.Summary, strings.Join(s.Endpoints, " "))
 	}
 	_ = w.Flush()
-	return b.String()
+	return trailing.ReplaceAllString(b.String(), "")
 }
+
+// trailing is what a tabwriter leaves behind empty columns.
+var trailing = regexp.MustCompile(`(?m) +$`)
 
 // A hosting is one service on one endpoint.
 type hosting struct {
