@@ -36,7 +36,7 @@ func (s *sessionFlags) add(cmd *cobra.Command) {
 	f.Var((*durationFlag)(&s.idleTimeout), "idle-timeout", "end when nothing has passed, either way, for so long")
 	f.Var((*durationFlag)(&s.timeout), "timeout", "end after so long, whatever is going on")
 	f.Var((*backoffFlag)(&s.backoff), "backoff", "wait `MIN..MAX` between tries (100ms..2s)")
-	f.StringVar(&s.frame, "frame", "", "mark messages in input and output by `line|nul|len16|len32|uvarint`")
+	f.StringVar(&s.frame, "frame", "", "messages in input and output are framed by `F`: line, nul, len16, len32 or uvarint")
 	f.BoolVar(&s.hex, "hex", false, "dump what passes, each direction marked, on standard error")
 	f.Var((*rateFlag)(&s.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")
 	if err := cmd.RegisterFlagCompletionFunc("frame", completeFraming); err != nil {
