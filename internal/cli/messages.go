@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/term"
+
+	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/frame"
+)
+
+const messagesHelp = `Over udp, unixgram and unixpacket, and over WebSocket when --frame is given, what
+passes are messages. With --frame each frame of input is one message, and each
+message that comes is written in such a frame. Without it input is one message as
+a whole (at a terminal each line is one), and messages are written as they are.
+A message that can't be passed on whole is an error that is told; the session
+goes on and ends with 1. Datagrams have no end: after the end of input connect
+waits until nothing has come for 1 s (or --idle-timeout), and exits with 0; a
+port where nobody listens is 3.`
+
+// messageInput gives the messages of the input, one a call, valid until the
+// next; io.EOF after the last. It reads at its first call, not before.
+func messageInput(in *os.File, framing string, emptyToo bool) (func() ([]byte, error), error) {
+	if framing != "" {
+		f, err := frame.Parse(framing)
+		if err != nil {
+			return nil, &usageError{problem: err.Error(), remedy: "--frame takes one of these"}
+		}
+		return frame.NewReader(in, f, frame.DefaultLimit).Read, nil
+	}
+	if term.IsTerminal(int(in.Fd())) {
+		lines := bufio.NewReader(in)
+		return func() ([]byte, error) {
+			line, err := lines.ReadBytes('\n')
+			if err == io.EOF && len(line) > 0 {
+				err = nil
+			}
+			return line, err
+		}, nil
+	}
+	done := false
+	return func() ([]byte, error) {
+		if done {
+			return nil, io.EOF
+		}
+		done = true
+		whole, err := io.ReadAll(io.LimitReader(in, frame.DefaultLimit+1))
+		switch {
+		case err != nil:
+			return nil, err
+		case len(whole) > frame.DefaultLimit:
+			return nil, fmt.Errorf("one message of more than %v; --frame makes several of it", tincan.Size(frame.DefaultLimit))
+		case len(whole) == 0 && !emptyToo:
+			return nil, io.EOF
+		}
+		return whole, nil
+	}, nil
+}
+
+// messageOutput gives a function that writes one message to out.
+func messageOutput(out io.Writer, framing string) func(msg []byte) error {
+	if framing == "" {
+		return func(msg []byte) error { _, err := out.Write(msg); return err }
+	}
+	f, _ := frame.Parse(framing) // messageInput has checked it
+	var framed []byte
+	return func(msg []byte) (err error) {
+		if framed, err = frame.Append(framed[:0], f, msg); err != nil {
+			return &unframeableError{hintedError{error: err, hint: "--frame len32 can hold it"}}
+		}
+		_, err = out.Write(framed)
+		return err
+	}
+}
+
+// An unframeableError is a message that was not written, for its frame can't hold it.
+type unframeableError struct{ hintedError }
+
+// messages is a session over a message connection.
+type messages struct {
+	*session
+	conn   tincan.MessageConn
+	report *reporter
+	next   func() ([]byte, error)
+	write  func(msg []byte) error
+	room   int          // for a message that comes
+	lost   atomic.Int64 // messages that were not passed on
+}
+
+func newMessages(p *program, f *sessionFlags, e *tincan.Endpoint, conn tincan.MessageConn, next func() ([]byte, error), out io.Writer) *messages {
+	m := &messages{
+		session: newSession(p, f, e, conn), conn: conn, report: p.report,
+		next: next, write: messageOutput(out, f.frame), room: largestMessage(e),
+	}
+	m.session.send, m.session.receive = m.send, m.receive
+	return m
+}
+
+// largestMessage is how much room the longest message of e's family takes.
+func largestMessage(e *tincan.Endpoint) int {
+	switch e.Scheme {
+	case "udp", "udp4", "udp6":
+		return 64 << 10
+	case "unixgram", "unixpacket":
+		return 1 << 20 // more than the kernel's send buffers take by default
+	}
+	if e.Options.MaxMessage > 0 {
+		return int(e.Options.MaxMessage)
+	}
+	return tincan.DefaultMaxMessage
+}
+
+// run is as for a session; messages that were lost make it fail in the end.
+func (m *messages) run(ctx context.Context) error {
+	err := m.session.run(ctx)
+	if n := m.lost.Load(); n > 0 && err == nil {
+		return fmt.Errorf("messages that were not passed on: %d", n)
+	}
+	return err
+}
+
+func (m *messages) send(ctx context.Context) half {
+	for {
+		msg, err := m.next()
+		if err == io.EOF {
+			return half{}
+		}
+		if err != nil {
+			return half{readErr: err}
+		}
+		if err := m.sentTap.admit(ctx, msg); err != nil {
+			return half{readErr: err}
+		}
+		if err := m.sendOne(ctx, msg); err != nil {
+			return half{writeErr: err}
+		}
+	}
+}
+
+func (m *messages) sendOne(ctx context.Context, msg []byte) error {
+	m.sending.Lock()
+	defer m.sending.Unlock()
+	if m.inEnded {
+		return net.ErrClosed
+	}
+	err := m.conn.WriteMessage(ctx, msg)
+	if errors.Is(err, tincan.ErrMessageTooLong) {
+		m.lose(err)
+		return nil
+	}
+	if err == nil {
+		m.sentTap.passed(len(msg))
+	}
+	return err
+}
+
+func (m *messages) receive(ctx context.Context) half {
+	buf := make([]byte, m.room)
+	for {
+		n, err := m.conn.ReadMessage(ctx, buf)
+		switch {
+		case err == io.EOF:
+			return half{}
+		case errors.Is(err, io.ErrShortBuffer):
+			m.lose(err)
+			continue
+		case err != nil:
+			return half{readErr: err}
+		}
+		if err := m.receivedTap.admit(ctx, buf[:n]); err != nil {
+			return half{readErr: err}
+		}
+		var unframeable *unframeableError
+		if err := m.write(buf[:n]); errors.As(err, &unframeable) {
+			m.lose(err)
+		} else if err != nil {
+			return half{writeErr: err}
+		}
+		m.receivedTap.passed(n)
+	}
+}
+
+// lose tells of a message that was not passed on.
+func (m *messages) lose(err error) {
+	m.lost.Add(1)
+	m.report.failure(err)
+}

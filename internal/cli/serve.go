@@ -1,0 +1,309 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/service"
+)
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	limits                      limitFlags
+	drain, idleTimeout, timeout time.Duration
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	f := serveFlags{drain: service.DefaultDrain}
+	cmd := &cobra.Command{
+		Use:   "serve [SERVICE [ENDPOINT...]]",
+		Short: "Ready services; with no argument every one on its default endpoint",
+		Long: `serve hosts SERVICE on each ENDPOINT, or on its default endpoints, and with no
+argument every service that has such. A default endpoint whose port is busy
+moves to a free one, and a default path that can't be bound is left out; either
+is said. An ENDPOINT that is named must be had, else the exit code is 7.
+It prints "listening on URL" for each endpoint, and what to try. For hello,
+http://host:port and https://host:port may be said for tcp and tls.
+
+Services:
+` + serviceTable() + `
+The end of a client's input is a half-close: what it sent is answered whole, then
+the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
+flight finish within --drain, and exits with 0; a second signal ends it at once.
+
+` + exitCodesHelp + `
+
+` + eventsHelp,
+		Example: `  tincan serve
+  tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
+  tincan serve calc 'udp://*:10000'
+  tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
+		ValidArgsFunction: completeServe,
+		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
+	}
+	p.outputFlags(cmd)
+	f.limits.add(cmd.Flags())
+	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
+	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
+	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	return cmd
+}
+
+func serviceTable() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range service.Services() {
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, s.Summary, strings.Join(s.Endpoints, " "))
+	}
+	_ = w.Flush()
+	return trailing.ReplaceAllString(b.String(), "")
+}
+
+// trailing is what a tabwriter leaves behind empty columns.
+var trailing = regexp.MustCompile(`(?m) +$`)
+
+// A hosting is one service on one endpoint.
+type hosting struct {
+	service  service.Service
+	endpoint *tincan.Endpoint
+	// optional is set where the user named no endpoint.
+	optional bool
+
+	// What is bound, one of the two, and the handler for messages.
+	streams  *tincan.Listener
+	messages tincan.MessageListener
+	answer   service.MessageHandler
+}
+
+func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
+	hostings, err := planHostings(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := p.interrupts.context(ctx)
+	defer stop()
+	lc := &tincan.ListenConfig{Config: p.config()}
+	f.limits.apply(&lc.Options)
+	bound, err := p.bindAll(ctx, lc, hostings)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	if !p.report.json {
+		p.report.write([]byte(tryTable(bound)))
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
+	if f.drain == 0 {
+		server.Drain = -1 // its zero is the default
+	}
+	var running sync.WaitGroup
+	for _, h := range bound {
+		running.Go(func() {
+			if err := h.run(ctx, server); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	running.Wait()
+	if cause := (interruptError{}); errors.As(context.Cause(ctx), &cause) {
+		return nil // a server's orderly end
+	}
+	return context.Cause(ctx)
+}
+
+// planHostings reads the arguments: nothing is bound before all are known to be right.
+func planHostings(args []string) ([]*hosting, error) {
+	var plan []*hosting
+	if len(args) == 0 {
+		for _, s := range service.Services() {
+			for _, url := range s.Endpoints {
+				h, err := newHosting(s, url)
+				if err != nil {
+					return nil, err
+				}
+				h.optional = true
+				plan = append(plan, h)
+			}
+		}
+		return plan, nil
+	}
+	s, ok := service.Lookup(args[0])
+	if !ok {
+		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
+	}
+	urls, optional := args[1:], false
+	if len(urls) == 0 {
+		urls, optional = s.Endpoints, true
+	}
+	if len(urls) == 0 {
+		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
+	}
+	for _, url := range urls {
+		h, err := newHosting(s, url)
+		if err != nil {
+			return nil, err
+		}
+		h.optional = optional
+		plan = append(plan, h)
+	}
+	return plan, nil
+}
+
+func serviceNames() []string {
+	var names []string
+	for _, s := range service.Services() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// newHosting checks that s can be served on url.
+func newHosting(s service.Service, url string) (*hosting, error) {
+	address := url
+	if s.Name == "hello" {
+		if rest, ok := strings.CutPrefix(url, "http://"); ok {
+			address = "tcp://" + rest
+		} else if rest, ok := strings.CutPrefix(url, "https://"); ok {
+			address = "tls://" + rest
+		}
+	}
+	e, err := parseEndpoint(address)
+	if err != nil {
+		return nil, err
+	}
+	h := &hosting{service: s, endpoint: e}
+	switch {
+	case e.Messages() && s.Message != nil: // preferred on ws, which keeps messages apart
+		if h.answer, err = s.Message(e.Options); err != nil {
+			return nil, &tincan.EndpointError{Input: url, Problem: err.Error()}
+		}
+	case !e.Streams() && s.Message == nil:
+		return nil, &usageError{problem: fmt.Sprintf("%s is served over byte streams, and %s carries messages", s.Name, e.Scheme), remedy: "use tcp, unix, tls or ws"}
+	case !e.Streams() || s.Stream == nil:
+		return nil, &usageError{problem: fmt.Sprintf("%s answers messages, and %s carries a byte stream", s.Name, e.Scheme), remedy: "use udp, unixgram, unixpacket or ws"}
+	}
+	return h, nil
+}
+
+// bindAll binds every endpoint, or none: what is optional may be left out.
+func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings []*hosting) (bound []*hosting, err error) {
+	defer func() {
+		if err != nil {
+			for _, h := range bound {
+				_ = h.close()
+			}
+		}
+	}()
+	var skipped error
+	for _, h := range hostings {
+		err := h.bind(ctx, lc)
+		if err != nil && h.optional {
+			if err = p.bindElsewhere(ctx, lc, h, err); err != nil {
+				p.report.note("%s is left out: %v", h.endpoint, err)
+				skipped = err
+				continue
+			}
+		}
+		if err != nil {
+			return bound, err
+		}
+		bound = append(bound, h)
+		p.report.listening(h.service.Name, h.addr().String())
+	}
+	if len(bound) == 0 {
+		return nil, skipped
+	}
+	return bound, nil
+}
+
+// bindElsewhere takes a free port where the default one is busy.
+func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h *hosting, busy error) error {
+	if h.endpoint.Port == "" || !inUse(busy) {
+		return busy
+	}
+	elsewhere := *h.endpoint
+	elsewhere.Port = "0"
+	asked := h.endpoint
+	h.endpoint = &elsewhere
+	if h.bind(ctx, lc) != nil {
+		h.endpoint = asked
+		return busy
+	}
+	p.report.note("%s is in use, %s moves to %s", asked, h.service.Name, h.addr())
+	return nil
+}
+
+func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig) (err error) {
+	if h.answer != nil {
+		h.messages, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
+	} else {
+		h.streams, err = lc.ListenEndpoint(ctx, h.endpoint)
+	}
+	return err
+}
+
+func (h *hosting) addr() net.Addr {
+	if h.answer != nil {
+		return h.messages.Addr()
+	}
+	return h.streams.Addr()
+}
+
+func (h *hosting) close() error {
+	if h.answer != nil {
+		return h.messages.Close()
+	}
+	return h.streams.Close()
+}
+
+// run serves until ctx ends and what is in flight has finished, or been cut off.
+func (h *hosting) run(ctx context.Context, server service.Server) error {
+	if h.answer == nil {
+		return server.Serve(ctx, h.streams, h.service.Stream)
+	}
+	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
+	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
+	return server.ServeMessages(ctx, h.messages, h.answer)
+}
+
+// serveHooks adds to the usual hooks what no event of the connection tells:
+// the fault that ended it.
+func (p *program) serveHooks() *tincan.Trace {
+	t := p.report.hooks()
+	if t.Closed == nil {
+		t.Closed = func(c tincan.Conn, _, _ int64, err error) {
+			if err != nil {
+				p.report.note("client %s: %v", name(c.RemoteAddr()), err)
+			}
+		}
+	}
+	return t
+}
+
+// tryTable lists the endpoints, with a line for the shell to try each.
+func tryTable(bound []*hosting) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nSERVICE\tENDPOINT\tTRY")
+	for _, h := range bound {
+		try := *h.endpoint
+		if e, ok := h.addr().(*tincan.Endpoint); ok {
+			try = *e // with the port that was taken
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, &try, h.service.Try(&try))
+	}
+	_ = w.Flush()
+	return b.String()
+}
