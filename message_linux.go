@@ -15,30 +15,19 @@ import (
 type systemCall struct {
 	try func(fd uintptr) (done bool)
 
-	buf   []byte
-	n     int
-	errno syscall.Errno
-
-	// For packets alone.
-	hdr     unix.Msghdr
-	iov     unix.Iovec
-	control [credSpace]byte
+	buf    []byte
+	n      int
+	errno  syscall.Errno
+	packet packetCall
 }
-
-// credSpace holds one control message with the peer's credentials.
-const credSpace = (unix.SizeofCmsghdr + unix.SizeofUcred + 7) &^ 7
 
 func (c *messageConn) prepare() error {
 	c.out.call.try = c.trySend
-	c.in.call.try = c.tryReceive
-	if c.kind == datagrams {
-		return nil
+	if c.kind == packets {
+		return c.preparePackets()
 	}
-	// A message, even an empty one, then comes with its sender's credentials,
-	// and the end comes without. This holds for messages sent before, as
-	// the receiver's option decides when a message is read. See unix(7).
-	c.in.call.try = c.tryReceivePacket
-	return control(c.raw, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
+	c.in.call.try = c.tryReceive
+	return nil
 }
 
 // receive gives the length of the next message, which is more than buf's where it was cut.
@@ -52,7 +41,7 @@ func (c *messageConn) receive(buf []byte) (int, error) {
 		return 0, err
 	case call.errno != 0:
 		return 0, os.NewSyscallError("recv", call.errno)
-	case c.kind == packets && call.n == 0 && call.hdr.Controllen == 0:
+	case c.kind == packets && call.n == 0 && call.packet.end:
 		return 0, io.EOF
 	}
 	return call.n, nil
@@ -76,23 +65,6 @@ func (c *messageConn) tryReceive(fd uintptr) bool {
 	for {
 		n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, fd,
 			uintptr(unsafe.Pointer(unsafe.SliceData(call.buf))), uintptr(len(call.buf)), unix.MSG_TRUNC, 0, 0)
-		if call.finish(n, errno) {
-			return errno != unix.EAGAIN
-		}
-	}
-}
-
-func (c *messageConn) tryReceivePacket(fd uintptr) bool {
-	call := &c.in.call
-	for {
-		call.iov.Base = unsafe.SliceData(call.buf)
-		call.iov.SetLen(len(call.buf))
-		call.hdr.Iov = &call.iov
-		call.hdr.SetIovlen(1)
-		call.hdr.Control = &call.control[0]
-		call.hdr.SetControllen(len(call.control))
-		n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&call.hdr)), unix.MSG_TRUNC|unix.MSG_CMSG_CLOEXEC)
-		call.iov.Base = nil
 		if call.finish(n, errno) {
 			return errno != unix.EAGAIN
 		}

@@ -4,6 +4,7 @@ package tincan
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 )
@@ -12,7 +13,9 @@ func (unixpacketTransport) DialMessage(ctx context.Context, d *Dialer, e *Endpoi
 	if err := checkAbstract(e); err != nil {
 		return nil, err
 	}
-	nd := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return setSocketOptions(c, &e.Options) }}
+	nd := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return errors.Join(setSocketOptions(c, &e.Options), control(c, nameSocket))
+	}}
 	c, err := dialUnix(d.trace().dialContext(ctx), &nd, e)
 	if err != nil {
 		return nil, err
