@@ -86,6 +86,7 @@ func (f StreamFixture) connect(t *testing.T, ctx context.Context, l *tincan.List
 		t.Fatal(a.err)
 	}
 	t.Cleanup(func() { _ = a.Conn.Close() })
+	unstick(t, ctx, client, a.Conn)
 	for _, c := range []net.Conn{client, a.Conn} {
 		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)

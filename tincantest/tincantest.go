@@ -82,6 +82,17 @@ func dialable(t *testing.T, a net.Addr) {
 	}
 }
 
+// unstick closes conns when ctx ends before t does, for a transport that
+// obeys neither deadlines nor contexts.
+func unstick(t *testing.T, ctx context.Context, conns ...tincan.Conn) {
+	stop := context.AfterFunc(ctx, func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	})
+	t.Cleanup(func() { stop() })
+}
+
 // eventually gives what is sent on c, or fails t when ctx ends first.
 func eventually[T any](t *testing.T, ctx context.Context, c <-chan T, what string) T {
 	t.Helper()
