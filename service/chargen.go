@@ -22,10 +22,10 @@ var chargenService = Service{
 	Stream:  chargenStream,
 	Message: plain("chargen", chargenMessage),
 	Try: func(e *tincan.Endpoint) string {
-		if e.Messages() {
-			return tryConnect("echo", "")(e)
+		if e.Streams() {
+			return tryListen("")(e) + " | head -n 5"
 		}
-		return tryConnect("</dev/null", "")(e) + " | head -n 5"
+		return tryListen("")(e)
 	},
 }
 

@@ -13,7 +13,7 @@ var daytimeService = Service{
 	Summary: "tells the date and time as text",
 	Stream:  daytimeStream,
 	Message: plain("daytime", daytimeMessage),
-	Try:     tryConnect("echo", ""),
+	Try:     tryListen(""),
 }
 
 func daytimeStream(_ context.Context, conn net.Conn) error {

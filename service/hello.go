@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ var helloService = Service{
 	Endpoints: []string{"tcp://127.0.0.1:8080"},
 	Stream:    helloStream,
 	Try: func(e *tincan.Endpoint) string {
+		if name, abstract := strings.CutPrefix(e.Path, "@"); abstract {
+			return "curl --abstract-unix-socket " + quote(name) + " http://localhost/"
+		}
 		if e.Path != "" {
 			return "curl --unix-socket " + quote(e.Path) + " http://localhost/"
 		}

@@ -52,19 +52,29 @@ func plain(name string, h MessageHandler) func(tincan.Options) (MessageHandler, 
 	}
 }
 
-// tryConnect is a Service.Try that sends input, the words of a shell
-// pipeline's first command ("</dev/null" for none), through tincan connect.
-func tryConnect(input, flags string) func(e *tincan.Endpoint) string {
+// tryConnect is a Service.Try that sends what a command of the shell prints
+// through tincan connect with flags.
+func tryConnect(command, flags string) func(e *tincan.Endpoint) string {
 	return func(e *tincan.Endpoint) string {
-		line := strings.TrimSpace("tincan connect "+flags) + " " + dialable(e)
-		switch {
-		case input == "":
-			return line
-		case strings.HasPrefix(input, "<"):
-			return line + " " + input
-		}
-		return input + " | " + line
+		return command + " | " + connectLine(flags, e)
 	}
+}
+
+// tryListen is for services that speak first: nothing is sent to a stream, an empty line as a message.
+func tryListen(flags string) func(e *tincan.Endpoint) string {
+	return func(e *tincan.Endpoint) string {
+		if e.Streams() {
+			return connectLine(flags, e) + " </dev/null"
+		}
+		return "echo | " + connectLine(flags, e)
+	}
+}
+
+func connectLine(flags string, e *tincan.Endpoint) string {
+	if flags != "" {
+		flags += " "
+	}
+	return "tincan connect " + flags + dialable(e)
 }
 
 // dialable gives the URL of e for a client on this host, quoted for a shell.

@@ -23,7 +23,13 @@ var sumService = Service{
 		}
 		return nil, fmt.Errorf("option format: sum knows %q alone, not %q", "string", o.Format)
 	},
-	Try: tryConnect(`printf '\0\0\0\2\0\0\0\3'`, "--hex"),
+	Try: func(e *tincan.Endpoint) string {
+		flags := "--hex"
+		if e.Options.Format == "string" {
+			flags = ""
+		}
+		return tryConnect(`printf '\0\0\0\2\0\0\0\3'`, flags)(e)
+	},
 }
 
 // sumBinary answers in 4 bytes. A sum that doesn't fit, like a message that

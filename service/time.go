@@ -15,7 +15,7 @@ var timeService = Service{
 	Summary: "tells the seconds since 1900 in 4 bytes",
 	Stream:  timeStream,
 	Message: plain("time", timeMessage),
-	Try:     tryConnect("echo", "--hex"),
+	Try:     tryListen("--hex"),
 }
 
 func timeStream(_ context.Context, conn net.Conn) error {
