@@ -89,12 +89,14 @@ func TestHandshakeTimeoutOfServer(t *testing.T) {
 
 func TestHandshakeTimeoutOfClient(t *testing.T) {
 	bubble(t, "", func(t *testing.T, _ *pipes, d *tincan.Dialer, l *tincan.Listener) {
-		go func() {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() {
 			if c, err := l.Accept(); err == nil { // and does nothing with it
 				time.Sleep(time.Minute)
 				_ = c.Close()
 			}
-		}()
+		})
 		start := time.Now()
 		_, err := d.Dial(t.Context(), "ws://localhost:80?handshake-timeout=3s")
 		var handshake *tincan.HandshakeError
@@ -146,14 +148,16 @@ func TestDeadlinesAreExactAndMovable(t *testing.T) {
 
 func TestCloseWaitsASecondAtMost(t *testing.T) {
 	bubble(t, "", func(t *testing.T, p *pipes, d *tincan.Dialer, _ *tincan.Listener) {
-		go func() {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() {
 			raw := &rawPeer{Conn: <-p.conns, t: t}
 			defer raw.Close()
 			buf := make([]byte, 4096)
 			_, _ = raw.Read(buf)
 			_, _ = io.WriteString(raw, upgradeAnswer(string(buf)))
 			time.Sleep(time.Minute) // and reads nothing
-		}()
+		})
 		c, err := d.Dial(t.Context(), "ws://localhost:80")
 		if err != nil {
 			t.Fatal(err)
