@@ -311,10 +311,10 @@ func (c *conn) Close() error {
 
 // goodbye closes an upgraded connection.
 func (c *conn) goodbye() error {
-	c.wire.shut(0) // a Write under way ends; the rest of its frame stays queued
+	c.wire.interrupt() // a Write under way ends; the rest of its frame stays queued
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
-	c.wire.shut(closeWait)
+	c.wire.part()
 	_ = c.lower.SetReadDeadline(time.Now().Add(closeWait))
 	if len(c.part) > 0 {
 		_ = c.enqueue(c.part) // no more of it will come

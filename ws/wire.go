@@ -28,7 +28,8 @@ type wire struct {
 	draining bool       // somebody writes, and will see what is queued meanwhile
 	readErr  error      // what the connection said when it could no longer be read
 	lostErr  error      // why Close gave up
-	closing  bool       // only what is queued and the close frame still go out, bounded by closeWait
+	closing  bool       // flush is over
+	parting  bool       // the rest has until closeWait after part
 }
 
 const (
@@ -161,17 +162,31 @@ func (w *wire) setDeadline(t time.Time) {
 	}
 }
 
-// shut allows no flush any more, and gives one under way until grace from now.
-func (w *wire) shut(grace time.Duration) {
+// interrupt ends a flush under way and allows none any more.
+func (w *wire) interrupt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closing = true
-	_ = w.SetWriteDeadline(time.Now().Add(grace))
+	if !w.parting {
+		_ = w.SetWriteDeadline(past)
+	}
+}
+
+// part begins the time in which what is queued and the close frame may still
+// go out. Only the first call counts.
+func (w *wire) part() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = true
+	if !w.parting {
+		w.parting = true
+		_ = w.SetWriteDeadline(time.Now().Add(closeWait))
+	}
 }
 
 // Close writes what is queued, for at most closeWait, and closes the connection.
 func (w *wire) Close() error {
-	w.shut(closeWait)
+	w.part()
 	late := w.drain()
 	err := w.Conn.Close()
 	w.background.Wait()
