@@ -31,14 +31,14 @@ type sessionFlags struct {
 	rate           tincan.Size // bytes a second, zero without limit
 }
 
-func (s *sessionFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.Var((*durationFlag)(&s.idleTimeout), "idle-timeout", "end when nothing has passed, either way, for so long")
-	f.Var((*durationFlag)(&s.timeout), "timeout", "end after so long, whatever is going on")
-	f.Var((*backoffFlag)(&s.backoff), "backoff", "wait `MIN..MAX` between tries (100ms..2s)")
-	f.StringVar(&s.frame, "frame", "", "messages in input and output are framed by `F`: line, nul, len16, len32 or uvarint")
-	f.BoolVar(&s.hex, "hex", false, "dump what passes, each direction marked, on standard error")
-	f.Var((*rateFlag)(&s.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")
+func (f *sessionFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end when nothing has passed, either way, for so long")
+	flags.Var((*durationFlag)(&f.timeout), "timeout", "end after so long, whatever is going on")
+	flags.Var((*backoffFlag)(&f.backoff), "backoff", "wait `MIN..MAX` between tries (100ms..2s)")
+	flags.StringVar(&f.frame, "frame", "", "messages in input and output are framed by `F`: line, nul, len16, len32 or uvarint")
+	flags.BoolVar(&f.hex, "hex", false, "dump what passes, each direction marked, on standard error")
+	flags.Var((*rateFlag)(&f.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")
 	if err := cmd.RegisterFlagCompletionFunc("frame", completeFraming); err != nil {
 		panic(err) // the flag is not there: a fault of this program
 	}

@@ -228,7 +228,7 @@ func (l *listener) clientEnded(conn tincan.Conn, err error) {
 func (l *listener) feed(ctx context.Context, inputs *fan, next func() ([]byte, error)) {
 	for inputs.wait(ctx) {
 		piece, err := next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			inputs.end()
 			return
 		}

@@ -129,7 +129,7 @@ func (m *messages) run(ctx context.Context) error {
 func (m *messages) send(ctx context.Context) half {
 	for {
 		msg, err := m.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return half{}
 		}
 		if err != nil {
@@ -166,7 +166,7 @@ func (m *messages) receive(ctx context.Context) half {
 	for {
 		n, err := m.conn.ReadMessage(ctx, buf)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return half{}
 		case errors.Is(err, io.ErrShortBuffer):
 			m.lose(err)

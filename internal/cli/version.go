@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version is set by the linker where the build is not one of "go install".
+var version string
+
 // build is what "tincan version --json" prints.
 type build struct {
 	Version  string `json:"version"`
@@ -48,7 +51,9 @@ func readBuild() build {
 	if !ok {
 		return b
 	}
-	b.Version = info.Main.Version
+	if b.Version = info.Main.Version; version != "" {
+		b.Version = version
+	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
