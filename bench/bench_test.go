@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test's binary be started again as a party, as bench's is.
+func TestMain(m *testing.M) {
+	if os.Getenv(partyEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestCompareInterleaves(t *testing.T) {
+	broken := errors.New("broken")
+	var order []string
+	w := work{contenders: []contender{{name: "A"}, {name: "B"}, {name: "C"}, {name: "D"}}}
+	missing := func(c contender) string {
+		if c.name == "B" {
+			return "b-program"
+		}
+		return ""
+	}
+	got := compare(t.Context(), w, 3, missing, func(_ context.Context, c contender) (float64, error) {
+		order = append(order, c.name)
+		if c.name == "C" && len(order) > 3 {
+			return 0, broken
+		}
+		return float64(len(order)), nil
+	})
+	if want := strings.Fields("A C D A C D A D"); !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	if want := []float64{1, 4, 7}; !slices.Equal(got[0].samples, want) {
+		t.Errorf("samples %v, want %v", got[0].samples, want)
+	}
+	if got[1].missing != "b-program" || got[1].samples != nil {
+		t.Errorf("B: %+v", got[1])
+	}
+	if !errors.Is(got[2].err, broken) {
+		t.Errorf("C: %v", got[2].err)
+	}
+}
+
+// A whole repetition, with real processes: a party in Go on each side.
+func TestOneRepetition(t *testing.T) {
+	l := testLab(t)
+	o := options{time: 10 * time.Millisecond}
+	for _, scheme := range []string{"unix", "tcp"} {
+		w := streamTrips(o, scheme, same)
+		for _, c := range w.contenders {
+			if !strings.HasPrefix(c.server(address{}).program, goProgram) {
+				continue
+			}
+			v, err := l.once(w, o.time)(t.Context(), c)
+			if err != nil || v <= 0 || v > 1e6 {
+				t.Errorf("%s, %s: %v us, %v", scheme, c.name, v, err)
+			}
+		}
+	}
+}
+
+func TestRepetitionTellsFailures(t *testing.T) {
+	l := testLab(t)
+	at := func(address) command { return goParty("no-such-party") }
+	echo := func(at address) command { return goParty("stream-echo", "net", at.String(), "64") }
+	for name, c := range map[string]contender{
+		"server": {server: at, client: at},
+		"client": {server: echo, client: at},
+	} {
+		_, err := l.once(work{scheme: "unix", place: same}, time.Millisecond)(t.Context(), c)
+		if err == nil || !strings.Contains(err.Error(), "no such party") {
+			t.Errorf("%s: the error lacks what the program said: %v", name, err)
+		}
+	}
+}
+
+func testLab(t *testing.T) *lab {
+	cores, err := allowedCores()
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this system holds no process to a core")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "bench") // a Unix socket needs a shorter path than t.TempDir has
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return &lab{dir: dir, programs: map[string]string{goProgram: self}, cores: cores}
+}
+
+func TestLacks(t *testing.T) {
+	l := &lab{programs: map[string]string{goProgram: "x"}, missing: map[string]string{"ncat": "ncat (not found)"}}
+	for want, c := range map[string]command{"": goParty("any"), "ncat (not found)": {program: "ncat"}, "c/bulk": cParty("bulk")} {
+		if got := l.lacks(goParty("any"), c); got != want {
+			t.Errorf("%v: %q, want %q", c, got, want)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range []string{"-reps 4", "-time 1ms", "-time 31s", "-run (", "-nonsense", "word"} {
+		if _, err := parseFlags(strings.Fields(args), io.Discard); !errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	c, err := parseFlags(strings.Fields("-reps 7 -time 20ms -run udp -require-rivals -json x.json"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.reps != 7 || c.time != 20*time.Millisecond || !c.require || c.json != "x.json" || !c.only.MatchString("udp: echo") || c.only.MatchString("idle") {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Every work has contenders that differ by name, a base among them, and a load to print in.
+func TestSuitesAreWhole(t *testing.T) {
+	parties := map[string]bool{}
+	titles := map[string]bool{}
+	for _, s := range suites() {
+		for name := range s.parties {
+			if parties[name] {
+				t.Errorf("two parties are called %s", name)
+			}
+			parties[name] = true
+		}
+	}
+	for _, s := range suites() {
+		for _, w := range s.works(options{time: time.Second}) {
+			title := s.name + w.name + string(w.place)
+			if titles[title] {
+				t.Errorf("two works are called %s", title)
+			}
+			titles[title] = true
+			var names []string
+			for _, c := range w.contenders {
+				if slices.Contains(names, c.name) {
+					t.Errorf("%s: two contenders are called %s", title, c.name)
+				}
+				names = append(names, c.name)
+				at := address{"unix", "/x"}
+				for _, side := range []command{c.server(at), c.client(at)} {
+					if side.program == goProgram && !parties[side.args[0]] {
+						t.Errorf("%s: %s: no party %s", title, c.name, side.args[0])
+					}
+				}
+			}
+			if w.base != "" && !slices.Contains(names, w.base) {
+				t.Errorf("%s: the base %s is no contender", title, w.base)
+			}
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for url, want := range map[string]address{
+		"tcp://127.0.0.1:80": {"tcp", "127.0.0.1:80"},
+		"unix:/a/b":          {"unix", "/a/b"},
+		"unixgram:/a":        {"unixgram", "/a"},
+	} {
+		got, err := parseAddress(url)
+		if err != nil || got != want || got.String() != url {
+			t.Errorf("%s: %+v (%s), %v", url, got, got, err)
+		}
+	}
+	if _, err := parseAddress("nothing"); err == nil {
+		t.Error("an address without a scheme passed")
+	}
+	l := &lab{dir: "/x"}
+	a, errA := l.newAddress("tcp")
+	b, errB := l.newAddress("tcp")
+	if a == b || errA != nil || errB != nil {
+		t.Errorf("%v and %v, %v, %v", a, b, errA, errB)
+	}
+	if port, err := strconv.Atoi(a.port()); err != nil || port < firstPort || port >= lastPort {
+		t.Errorf("port %d, %v", port, err)
+	}
+}
+
+func TestReadingSystemText(t *testing.T) {
+	if got, err := parsePss("x [rollup]\nRss: 9 kB\nPss:                 362 kB\nPss_Dirty: 1 kB\n"); got != 362<<10 || err != nil {
+		t.Errorf("Pss: %d, %v", got, err)
+	}
+	if _, err := parsePss("Rss: 9 kB\n"); err == nil {
+		t.Error("a text without Pss passed")
+	}
+	for text, want := range map[string]string{
+		"gcc (Debian 12.2.0-14+deb12u1) 12.2.0": "12.2.0-14+deb12u1",
+		"Ncat: Version 7.93 ( https://x )":      "7.93",
+		"by 3 men. See\nsocat version 1.7.4.4":  "1.7.4.4",
+		"devel\nmore":                           "devel",
+	} {
+		if got := versionIn(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := cpuName([]byte("processor : 0\nmodel name\t: AMD EPYC\n")); got != "AMD EPYC" {
+		t.Errorf("cpu: %q", got)
+	}
+}

@@ -1,0 +1,11 @@
+module github.com/tincan-ipc/tincan/bench
+
+go 1.26.0
+
+require (
+	github.com/tincan-ipc/tincan v0.0.0
+	golang.org/x/sys v0.49.0
+)
+
+
+replace github.com/tincan-ipc/tincan => ../

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A process is one side of a contender.
+type process struct {
+	name   string
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout io.Reader
+	stderr tail
+	done   chan struct{} // closed when it has ended
+	err    error         // how; valid after done
+}
+
+// start runs c on one core. It ends with ctx at the latest, and with this process.
+func (l *lab) start(ctx context.Context, c command, core int) (*process, error) {
+	p := &process{name: strings.Join(append([]string{c.program}, c.args...), " "), done: make(chan struct{})}
+	p.cmd = exec.CommandContext(ctx, l.programs[c.program], c.args...)
+	p.cmd.Env = os.Environ()
+	if c.program == goProgram {
+		p.cmd.Env = append(p.cmd.Env, partyEnv+"=1", profileEnv+"="+l.profiles)
+	}
+	p.cmd.Stderr = &p.stderr
+	p.cmd.WaitDelay = time.Second // a grandchild that holds the pipes holds up nobody
+	prepare(p.cmd)
+	p.cmd.Cancel = func() error { return kill(p.cmd.Process) }
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if p.stdout, err = p.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if err := startOn(p.cmd, core); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	return p, nil
+}
+
+// serve lets a server run until stop.
+func (p *process) serve() {
+	go func() {
+		_, _ = io.Copy(io.Discard, p.stdout)
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+}
+
+// stop ends a server: asks it, waits for a while, then kills it and all that it started.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	patience := time.NewTimer(2 * time.Second)
+	defer patience.Stop()
+	select {
+	case <-p.done:
+	case <-patience.C:
+	}
+	_ = kill(p.cmd.Process) // its children outlive it otherwise
+	<-p.done
+}
+
+// number runs a client to its end and gives the number that it printed.
+func (p *process) number() (float64, error) {
+	out, readErr := io.ReadAll(p.stdout)
+	if err := errors.Join(p.cmd.Wait(), readErr); err != nil {
+		return 0, p.failed(err)
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	if err != nil {
+		return 0, p.failed(err)
+	}
+	return v, nil
+}
+
+// failed says what is wrong with p, with the end of what it said itself.
+func (p *process) failed(err error) error {
+	if said := p.stderr.String(); said != "" {
+		return fmt.Errorf("%s: %w: %s", p.name, err, said)
+	}
+	return fmt.Errorf("%s: %w", p.name, err)
+}
+
+// A tail keeps the end of what is written to it. Its methods may be called at once.
+type tail struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	const most = 400
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - most; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.text))
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A suite is a set of works that belong together. To add one write a file with
+// a function that gives it, and name that in suites.
+type suite struct {
+	name    string
+	summary string
+	works   func(o options) []work
+	// parties are what this binary does when a contender starts it again, by name.
+	parties map[string]party
+}
+
+func suites() []suite {
+	return []suite{streamSuite(), packetSuite(), connectionSuite(), idleSuite(), udpSuite()}
+}
+
+// A work is one thing measured over several contenders.
+type work struct {
+	name       string
+	scheme     string // of the address that a repetition gets
+	metric     metric
+	place      placement
+	base       string // the contender that ratios are taken to; empty for none
+	contenders []contender
+	// measure does one repetition; nil runs the client, which prints the number.
+	measure func(ctx context.Context, l *lab, r run) (float64, error)
+}
+
+// A metric says what the numbers of a work are.
+type metric struct {
+	unit string
+	less bool // less is better
+}
+
+func (m metric) better() string {
+	if m.less {
+		return "lower"
+	}
+	return "higher"
+}
+
+// A placement says which cores the two sides of a contender are held to.
+type placement string
+
+const (
+	same  placement = "same core" // both on one: the length of the path
+	split placement = "split"     // the server has one, the client another
+)
+
+// A contender is one way to do a work: a server and a client, each a process
+// of its own, that meet at an address that is new for each repetition.
+type contender struct {
+	name           string
+	server, client func(at address) command
+	target         *target // nil where nothing is promised
+}
+
+// A target is what a contender has to reach.
+type target struct {
+	// limit is of the ratio to the work's base, or where absolute is set of
+	// the number itself. It is the most where less is better, else the least.
+	limit    float64
+	absolute bool
+}
+
+func ratio(limit float64) *target    { return &target{limit: limit} }
+func absolute(limit float64) *target { return &target{limit: limit, absolute: true} }
+
+// reached tells whether a contender with this median and ratio is there.
+func (t *target) reached(m metric, median, ratio float64) bool {
+	v := ratio
+	if t.absolute {
+		v = median
+	}
+	if m.less {
+		return v <= t.limit
+	}
+	return v >= t.limit
+}
+
+func (t *target) describe(m metric, base string) string {
+	sign := ">="
+	if m.less {
+		sign = "<="
+	}
+	if t.absolute {
+		return fmt.Sprintf("%s %g %s", sign, t.limit, m.unit)
+	}
+	return fmt.Sprintf("%s %g x %s", sign, t.limit, base)
+}
+
+// A command is a program and its arguments; the lab knows where the program is.
+type command struct {
+	program string
+	args    []string
+}
+
+// Where programs come from.
+const (
+	goProgram     = "go"     // this binary again, as the party named by the first argument
+	tincanProgram = "tincan" // the command of this repository
+)
+
+// goParty is the party of this binary that has this name.
+func goParty(name string, args ...string) command {
+	return command{goProgram, append([]string{name}, args...)}
+}
+
+// cParty is a program of the folder c.
+func cParty(name string, args ...string) command { return command{"c/" + name, args} }
+
+// A run is what a repetition is made of.
+type run struct {
+	at             address
+	server, client command
+	place          placement
+}
+
+// options are the flags of the command line that works depend on.
+type options struct {
+	time time.Duration // of one load
+}
+
+// seconds is o.time as the loads take it.
+func (o options) seconds() string { return fmt.Sprint(o.time.Seconds()) }
