@@ -189,6 +189,43 @@ func TestMarksUnderLoad(t *testing.T) {
 	}
 }
 
+// A mark that arrives just as Receive looks must show: no other follows that could take its place.
+func TestMarkNeverMissed(t *testing.T) {
+	c, s := connect(t, "tcp4://:0")
+	r := newReader(t, s)
+	const rounds = 5000
+	received := make(chan struct{}, 1)
+	sent := make(chan error, 1)
+	go func() {
+		for range rounds {
+			if err := urgent.Send(c, '!'); err != nil {
+				sent <- err
+				return
+			}
+			<-received
+		}
+		sent <- nil
+	}()
+	p := make([]byte, 10)
+	missed := 0
+	for range rounds {
+		n, marked, err := r.Receive(p)
+		if n != 1 || err != nil {
+			t.Fatalf("Receive: %d, %v", n, err)
+		}
+		if !marked {
+			missed++
+		}
+		received <- struct{}{}
+	}
+	if missed > 0 {
+		t.Errorf("%d of %d marks were missed", missed, rounds)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPending(t *testing.T) {
 	c, s := connect(t, "tcp4://:0")
 	r := newReader(t, s)
