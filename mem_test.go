@@ -265,7 +265,7 @@ func TestMemManyWaiters(t *testing.T) {
 					counts[x]++
 				}
 				mu.Unlock()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					return
 				}
 				if err != nil {

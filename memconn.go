@@ -2,6 +2,7 @@ package tincan
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -30,7 +31,7 @@ func (c *memConn) RemoteAddr() net.Addr { return c.addr }
 
 // fail makes err an OpError; an orderly end is told plainly.
 func (c *memConn) fail(op string, err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	return &net.OpError{Op: op, Net: c.addr.Scheme, Source: c.addr, Addr: c.addr, Err: err}
@@ -43,7 +44,7 @@ func (c *memConn) Close() error {
 	if c.closed.Swap(true) {
 		return c.fail("close", net.ErrClosed)
 	}
-	fin := error(io.EOF)
+	fin := io.EOF
 	if c.in.shutRead(net.ErrClosed, syscall.EPIPE) {
 		fin = syscall.ECONNRESET
 	}

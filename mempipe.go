@@ -2,6 +2,7 @@ package tincan
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -162,7 +163,7 @@ func (p *memPipe) waitReadable(ctx context.Context) error {
 	defer p.mu.Unlock()
 	defer p.readable.open()
 	err := p.awaitRead(ctx)
-	if err != nil && (err == p.fin || err == io.EOF) {
+	if err != nil && (errors.Is(err, p.fin) || errors.Is(err, io.EOF)) {
 		return nil // that is the next read's to tell
 	}
 	return err
@@ -175,10 +176,10 @@ func (p *memPipe) shutRead(own, refused error) (unread bool) {
 	defer p.mu.Unlock()
 	unread = p.queued()
 	p.discard()
-	if p.readErr != net.ErrClosed {
+	if !errors.Is(p.readErr, net.ErrClosed) {
 		p.readErr = own
 	}
-	if p.refused == nil || refused != syscall.EPIPE {
+	if p.refused == nil || !errors.Is(refused, syscall.EPIPE) {
 		p.refused = refused
 	}
 	p.readBy.stop()
@@ -194,10 +195,10 @@ func (p *memPipe) shutWrite(own, fin error, discard bool) {
 	if discard {
 		p.discard()
 	}
-	if p.writeErr != net.ErrClosed {
+	if !errors.Is(p.writeErr, net.ErrClosed) {
 		p.writeErr = own
 	}
-	if p.fin == nil || fin != io.EOF {
+	if p.fin == nil || !errors.Is(fin, io.EOF) {
 		p.fin = fin
 	}
 	p.writeBy.stop()
@@ -218,7 +219,7 @@ func (p *memPipe) openAll() {
 func (p *memPipe) setReadDeadline(t time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.readErr == net.ErrClosed {
+	if errors.Is(p.readErr, net.ErrClosed) {
 		return net.ErrClosed
 	}
 	p.readBy.set(t, p)
@@ -228,7 +229,7 @@ func (p *memPipe) setReadDeadline(t time.Time) error {
 func (p *memPipe) setWriteDeadline(t time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.writeErr == net.ErrClosed {
+	if errors.Is(p.writeErr, net.ErrClosed) {
 		return net.ErrClosed
 	}
 	p.writeBy.set(t, p)

@@ -37,7 +37,7 @@ type MessageFixture struct {
 func TestMessages(t *testing.T, f MessageFixture) {
 	for _, test := range []struct {
 		name string
-		f    func(f MessageFixture, t *testing.T, ctx context.Context)
+		f    func(f MessageFixture, ctx context.Context, t *testing.T)
 	}{
 		{"Boundaries", MessageFixture.boundaries},
 		{"Order", MessageFixture.order},
@@ -53,11 +53,11 @@ func TestMessages(t *testing.T, f MessageFixture) {
 		{"ListenerClose", MessageFixture.listenerClose},
 		{"Apart", MessageFixture.apart},
 	} {
-		run(t, test.name, func(t *testing.T, ctx context.Context) { test.f(f, t, ctx) })
+		run(t, test.name, func(ctx context.Context, t *testing.T) { test.f(f, ctx, t) })
 	}
 }
 
-func (f MessageFixture) listen(t *testing.T, ctx context.Context) tincan.MessageListener {
+func (f MessageFixture) listen(ctx context.Context, t *testing.T) tincan.MessageListener {
 	t.Helper()
 	l, err := f.ListenConfig.ListenMessage(ctx, f.Endpoint(t))
 	if err != nil {
@@ -70,7 +70,7 @@ func (f MessageFixture) listen(t *testing.T, ctx context.Context) tincan.Message
 
 // connect dials l and gives both ends, closed at the end of t. The client
 // speaks first, as a listener of datagrams knows a peer by what it sends.
-func (f MessageFixture) connect(t *testing.T, ctx context.Context, l tincan.MessageListener) (client, server tincan.MessageConn) {
+func (f MessageFixture) connect(ctx context.Context, t *testing.T, l tincan.MessageListener) (client, server tincan.MessageConn) {
 	t.Helper()
 	client, err := f.Dialer.DialMessage(ctx, l.Addr().String())
 	if err != nil {
@@ -82,20 +82,20 @@ func (f MessageFixture) connect(t *testing.T, ctx context.Context, l tincan.Mess
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	unstick(t, ctx, client, server)
-	expect(t, ctx, server, "hello")
-	if err := eventually(t, ctx, greeted, "the first message"); err != nil {
+	unstick(ctx, t, client, server)
+	expect(ctx, t, server, "hello")
+	if err := eventually(ctx, t, greeted, "the first message"); err != nil {
 		t.Fatal(err)
 	}
 	return client, server
 }
 
 // bothEnds runs f for a connection as the client has it and for one as the server has it.
-func (f MessageFixture) bothEnds(t *testing.T, ctx context.Context, test func(t *testing.T, c, peer tincan.MessageConn)) {
-	l := f.listen(t, ctx)
+func (f MessageFixture) bothEnds(ctx context.Context, t *testing.T, test func(t *testing.T, c, peer tincan.MessageConn)) {
+	l := f.listen(ctx, t)
 	for _, name := range []string{"client", "server"} {
 		t.Run(name, func(t *testing.T) {
-			c, peer := f.connect(t, ctx, l)
+			c, peer := f.connect(ctx, t, l)
 			if name == "server" {
 				c, peer = peer, c
 			}
@@ -104,7 +104,7 @@ func (f MessageFixture) bothEnds(t *testing.T, ctx context.Context, test func(t 
 	}
 }
 
-func send(t *testing.T, ctx context.Context, c tincan.MessageConn, msgs ...string) {
+func send(ctx context.Context, t *testing.T, c tincan.MessageConn, msgs ...string) {
 	t.Helper()
 	for _, m := range msgs {
 		if err := c.WriteMessage(ctx, []byte(m)); err != nil {
@@ -113,7 +113,7 @@ func send(t *testing.T, ctx context.Context, c tincan.MessageConn, msgs ...strin
 	}
 }
 
-func expect(t *testing.T, ctx context.Context, c tincan.MessageConn, msgs ...string) {
+func expect(ctx context.Context, t *testing.T, c tincan.MessageConn, msgs ...string) {
 	t.Helper()
 	buf := make([]byte, 100)
 	for _, want := range msgs {
@@ -124,10 +124,10 @@ func expect(t *testing.T, ctx context.Context, c tincan.MessageConn, msgs ...str
 	}
 }
 
-func (f MessageFixture) boundaries(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
-		send(t, ctx, c, "a", "", "b", "", "")
-		expect(t, ctx, peer, "a", "", "b", "", "")
+func (f MessageFixture) boundaries(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
+		send(ctx, t, c, "a", "", "b", "", "")
+		expect(ctx, t, peer, "a", "", "b", "", "")
 		buf := make([]byte, 100_000)
 		for i, size := range []int{1, 2, 255, 256, 1400, 1500, 9000} {
 			if f.MaxMessage > 0 && size > f.MaxMessage {
@@ -142,7 +142,7 @@ func (f MessageFixture) boundaries(t *testing.T, ctx context.Context) {
 			if n, err := peer.ReadMessage(expired(), buf); err == nil {
 				t.Errorf("%d more bytes arrived than the one message", n)
 			}
-			if err := eventually(t, ctx, sent, "WriteMessage"); err != nil {
+			if err := eventually(ctx, t, sent, "WriteMessage"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -157,8 +157,8 @@ func expired() context.Context {
 }
 
 // order sends numbered messages of all sorts of lengths, both ways at once.
-func (f MessageFixture) order(t *testing.T, ctx context.Context) {
-	client, server := f.connect(t, ctx, f.listen(t, ctx))
+func (f MessageFixture) order(ctx context.Context, t *testing.T) {
+	client, server := f.connect(ctx, t, f.listen(ctx, t))
 	count := 5000
 	if f.Datagrams {
 		count = 50 // what fits into a queue, which is all that can be counted on
@@ -192,15 +192,15 @@ func (f MessageFixture) order(t *testing.T, ctx context.Context) {
 			}))
 	}
 	for _, r := range results {
-		if err := eventually(t, ctx, r, "messages both ways"); err != nil {
+		if err := eventually(ctx, t, r, "messages both ways"); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func (f MessageFixture) shortBuffer(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
-		send(t, ctx, c, "too long", "x", "", "fits")
+func (f MessageFixture) shortBuffer(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
+		send(ctx, t, c, "too long", "x", "", "fits")
 		if n, err := peer.ReadMessage(ctx, make([]byte, 7)); n != 0 || !errors.Is(err, io.ErrShortBuffer) {
 			t.Errorf("a message longer than the buffer: %d, %v; want 0, io.ErrShortBuffer", n, err)
 		}
@@ -217,11 +217,11 @@ func (f MessageFixture) shortBuffer(t *testing.T, ctx context.Context) {
 	})
 }
 
-func (f MessageFixture) tooLong(t *testing.T, ctx context.Context) {
+func (f MessageFixture) tooLong(ctx context.Context, t *testing.T) {
 	if f.MaxMessage == 0 {
 		t.Skip("the fixture names no longest message")
 	}
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		longest := noise(f.MaxMessage+1, 5)
 		err := c.WriteMessage(ctx, longest)
 		var opErr *net.OpError
@@ -234,15 +234,15 @@ func (f MessageFixture) tooLong(t *testing.T, ctx context.Context) {
 		if n, err := peer.ReadMessage(ctx, buf); err != nil || !bytes.Equal(buf[:n], longest) {
 			t.Errorf("a message of %d bytes: %d arrived, %v", len(longest), n, err)
 		}
-		if err := eventually(t, ctx, sent, "WriteMessage"); err != nil {
+		if err := eventually(ctx, t, sent, "WriteMessage"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 // cancelLosesNothing reads under contexts that end at any moment.
-func (f MessageFixture) cancelLosesNothing(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+func (f MessageFixture) cancelLosesNothing(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		const count = 200
 		arrived := make(chan struct{})
 		sent := background(func() error {
@@ -275,58 +275,58 @@ func (f MessageFixture) cancelLosesNothing(t *testing.T, ctx context.Context) {
 				t.Fatalf("a read whose ctx ends: %v, want context.DeadlineExceeded", err)
 			}
 		}
-		if err := eventually(t, ctx, sent, "WriteMessage"); err != nil {
+		if err := eventually(ctx, t, sent, "WriteMessage"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 // end holds what a peer sent before its end to arriving, and its end to showing.
-func (f MessageFixture) end(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+func (f MessageFixture) end(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		if f.NoCloseWrite {
 			if err := tincan.CloseWrite(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("CloseWrite: %v, want ErrUnsupported", err)
 			}
 		}
-		send(t, ctx, c, "last", "")
+		send(ctx, t, c, "last", "")
 		if !f.NoCloseWrite {
 			if err := tincan.CloseWrite(c); err != nil {
 				t.Fatal(err)
 			}
-			expect(t, ctx, peer, "last", "")
-			if n, err := peer.ReadMessage(ctx, make([]byte, 10)); n != 0 || err != io.EOF {
+			expect(ctx, t, peer, "last", "")
+			if n, err := peer.ReadMessage(ctx, make([]byte, 10)); n != 0 || !isEOF(err) {
 				t.Errorf("ReadMessage after CloseWrite: %d, %v; want io.EOF", n, err)
 			}
 			if err := c.WriteMessage(ctx, []byte("x")); err == nil {
 				t.Error("WriteMessage works after CloseWrite")
 			}
-			send(t, ctx, peer, "reply", "")
+			send(ctx, t, peer, "reply", "")
 			if err := peer.Close(); err != nil {
 				t.Error(err)
 			}
-			expect(t, ctx, c, "reply", "")
-			if n, err := c.ReadMessage(ctx, make([]byte, 10)); n != 0 || err != io.EOF {
+			expect(ctx, t, c, "reply", "")
+			if n, err := c.ReadMessage(ctx, make([]byte, 10)); n != 0 || !isEOF(err) {
 				t.Errorf("ReadMessage after the peer's Close: %d, %v; want io.EOF", n, err)
 			}
 			return
 		}
 		if f.Datagrams {
-			expect(t, ctx, peer, "last", "")
+			expect(ctx, t, peer, "last", "")
 			return
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		expect(t, ctx, peer, "last", "")
-		if n, err := peer.ReadMessage(ctx, make([]byte, 10)); n != 0 || err != io.EOF {
+		expect(ctx, t, peer, "last", "")
+		if n, err := peer.ReadMessage(ctx, make([]byte, 10)); n != 0 || !isEOF(err) {
 			t.Errorf("ReadMessage after the peer's Close: %d, %v; want io.EOF", n, err)
 		}
 	})
 }
 
-func (f MessageFixture) closeRead(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+func (f MessageFixture) closeRead(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		if f.NoCloseRead {
 			if err := tincan.CloseRead(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("CloseRead: %v, want ErrUnsupported", err)
@@ -337,41 +337,41 @@ func (f MessageFixture) closeRead(t *testing.T, ctx context.Context) {
 		if err := tincan.CloseRead(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, blocked, "ReadMessage while CloseRead is called"); err != io.EOF {
+		if err := eventually(ctx, t, blocked, "ReadMessage while CloseRead is called"); !isEOF(err) {
 			t.Errorf("ReadMessage: %v, want io.EOF", err)
 		}
-		send(t, ctx, c, "still")
-		expect(t, ctx, peer, "still")
+		send(ctx, t, c, "still")
+		expect(ctx, t, peer, "still")
 	})
 }
 
-func (f MessageFixture) abort(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+func (f MessageFixture) abort(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		if f.NoAbort {
 			if err := tincan.Abort(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("Abort: %v, want ErrUnsupported", err)
 			}
-			send(t, ctx, c, "still")
-			expect(t, ctx, peer, "still")
+			send(ctx, t, c, "still")
+			expect(ctx, t, peer, "still")
 			return
 		}
 		blocked := background(func() error { _, err := peer.ReadMessage(ctx, make([]byte, 1)); return err })
 		if err := tincan.Abort(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, blocked, "the peer's ReadMessage"); tincan.KindOf(err) != tincan.KindReset {
+		if err := eventually(ctx, t, blocked, "the peer's ReadMessage"); tincan.KindOf(err) != tincan.KindReset {
 			t.Errorf("the peer's ReadMessage: %v (kind %v), want a reset", err, tincan.KindOf(err))
 		}
 	})
 }
 
-func (f MessageFixture) closeWakes(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, _ tincan.MessageConn) {
+func (f MessageFixture) closeWakes(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, _ tincan.MessageConn) {
 		blocked := background(func() error { _, err := c.ReadMessage(ctx, make([]byte, 1)); return err })
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, blocked, "ReadMessage while Close is called"); !errors.Is(err, net.ErrClosed) {
+		if err := eventually(ctx, t, blocked, "ReadMessage while Close is called"); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("ReadMessage: %v, want net.ErrClosed", err)
 		}
 		if err := c.WriteMessage(ctx, []byte("x")); !errors.Is(err, net.ErrClosed) {
@@ -380,8 +380,8 @@ func (f MessageFixture) closeWakes(t *testing.T, ctx context.Context) {
 	})
 }
 
-func (f MessageFixture) waitReadable(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer tincan.MessageConn) {
+func (f MessageFixture) waitReadable(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer tincan.MessageConn) {
 		if f.NoWaitReadable {
 			if err := tincan.WaitReadable(ctx, c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("WaitReadable: %v, want ErrUnsupported", err)
@@ -391,25 +391,25 @@ func (f MessageFixture) waitReadable(t *testing.T, ctx context.Context) {
 		short, cancel := context.WithCancel(ctx)
 		waits := background(func() error { return tincan.WaitReadable(short, c) })
 		cancel()
-		if err := eventually(t, ctx, waits, "WaitReadable"); !errors.Is(err, context.Canceled) {
+		if err := eventually(ctx, t, waits, "WaitReadable"); !errors.Is(err, context.Canceled) {
 			t.Errorf("WaitReadable whose ctx ends: %v, want context.Canceled", err)
 		}
 		for _, msg := range []string{"x", ""} { // an empty message is there to be read too
 			waits = background(func() error { return tincan.WaitReadable(ctx, c) })
-			send(t, ctx, peer, msg)
-			if err := eventually(t, ctx, waits, "WaitReadable"); err != nil {
+			send(ctx, t, peer, msg)
+			if err := eventually(ctx, t, waits, "WaitReadable"); err != nil {
 				t.Fatal(err)
 			}
 			if err := tincan.WaitReadable(ctx, c); err != nil {
 				t.Errorf("a second wait: %v", err)
 			}
-			expect(t, ctx, c, msg)
+			expect(ctx, t, c, msg)
 		}
 	})
 }
 
-func (f MessageFixture) dialEnds(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
+func (f MessageFixture) dialEnds(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	c, err := f.Dialer.DialMessage(ended, l.Addr().String())
@@ -425,9 +425,9 @@ func (f MessageFixture) dialEnds(t *testing.T, ctx context.Context) {
 	}
 }
 
-func (f MessageFixture) listenerClose(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
-	client, server := f.connect(t, ctx, l)
+func (f MessageFixture) listenerClose(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
+	client, server := f.connect(ctx, t, l)
 	accepts := background(func() error {
 		c, err := l.Accept(ctx)
 		if err == nil {
@@ -438,7 +438,7 @@ func (f MessageFixture) listenerClose(t *testing.T, ctx context.Context) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := eventually(t, ctx, accepts, "Accept while Close is called"); !errors.Is(err, net.ErrClosed) {
+	if err := eventually(ctx, t, accepts, "Accept while Close is called"); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept: %v, want net.ErrClosed", err)
 	}
 	if f.Datagrams {
@@ -453,28 +453,28 @@ func (f MessageFixture) listenerClose(t *testing.T, ctx context.Context) {
 	} else if tincan.KindOf(err) != tincan.KindConnect {
 		t.Errorf("DialMessage after Close: %v (kind %v), want kind connect", err, tincan.KindOf(err))
 	}
-	send(t, ctx, client, "still")
-	expect(t, ctx, server, "still")
+	send(ctx, t, client, "still")
+	expect(ctx, t, server, "still")
 }
 
 // apart holds peers of one listener to not touching each other.
-func (f MessageFixture) apart(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
+func (f MessageFixture) apart(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
 	var clients, servers [3]tincan.MessageConn
 	for i := range clients {
-		clients[i], servers[i] = f.connect(t, ctx, l)
+		clients[i], servers[i] = f.connect(ctx, t, l)
 	}
 	for _, i := range []int{2, 0, 1, 1, 0, 2} {
-		send(t, ctx, clients[i], fmt.Sprint("from ", i))
+		send(ctx, t, clients[i], fmt.Sprint("from ", i))
 	}
 	for i, s := range servers {
-		expect(t, ctx, s, fmt.Sprint("from ", i), fmt.Sprint("from ", i))
-		send(t, ctx, s, fmt.Sprint("to ", i))
+		expect(ctx, t, s, fmt.Sprint("from ", i), fmt.Sprint("from ", i))
+		send(ctx, t, s, fmt.Sprint("to ", i))
 	}
 	_ = clients[1].Close()
 	for _, i := range []int{0, 2} {
-		expect(t, ctx, clients[i], fmt.Sprint("to ", i))
-		send(t, ctx, clients[i], "again")
-		expect(t, ctx, servers[i], "again")
+		expect(ctx, t, clients[i], fmt.Sprint("to ", i))
+		send(ctx, t, clients[i], "again")
+		expect(ctx, t, servers[i], "again")
 	}
 }

@@ -32,7 +32,7 @@ type StreamFixture struct {
 func TestStream(t *testing.T, f StreamFixture) {
 	for _, test := range []struct {
 		name string
-		f    func(f StreamFixture, t *testing.T, ctx context.Context)
+		f    func(f StreamFixture, ctx context.Context, t *testing.T)
 	}{
 		{"BothWaysWhole", StreamFixture.bothWaysWhole},
 		{"ReplyAfterHalfClose", StreamFixture.replyAfterHalfClose},
@@ -47,11 +47,11 @@ func TestStream(t *testing.T, f StreamFixture) {
 		{"ListenerClose", StreamFixture.listenerClose},
 		{"Apart", StreamFixture.apart},
 	} {
-		run(t, test.name, func(t *testing.T, ctx context.Context) { test.f(f, t, ctx) })
+		run(t, test.name, func(ctx context.Context, t *testing.T) { test.f(f, ctx, t) })
 	}
 }
 
-func (f StreamFixture) listen(t *testing.T, ctx context.Context) *tincan.Listener {
+func (f StreamFixture) listen(ctx context.Context, t *testing.T) *tincan.Listener {
 	t.Helper()
 	l, err := f.ListenConfig.Listen(ctx, f.Endpoint(t))
 	if err != nil {
@@ -63,7 +63,7 @@ func (f StreamFixture) listen(t *testing.T, ctx context.Context) *tincan.Listene
 }
 
 // connect dials l and gives both ends, ready for use and closed at the end of t.
-func (f StreamFixture) connect(t *testing.T, ctx context.Context, l *tincan.Listener) (client, server net.Conn) {
+func (f StreamFixture) connect(ctx context.Context, t *testing.T, l *tincan.Listener) (client, server net.Conn) {
 	t.Helper()
 	type accepted struct {
 		net.Conn
@@ -81,12 +81,12 @@ func (f StreamFixture) connect(t *testing.T, ctx context.Context, l *tincan.List
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	a := eventually(t, ctx, accepts, "Accept")
+	a := eventually(ctx, t, accepts, "Accept")
 	if a.err != nil {
 		t.Fatal(a.err)
 	}
-	t.Cleanup(func() { _ = a.Conn.Close() })
-	unstick(t, ctx, client, a.Conn)
+	t.Cleanup(func() { _ = a.Close() })
+	unstick(ctx, t, client, a.Conn)
 	for _, c := range []net.Conn{client, a.Conn} {
 		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
@@ -96,11 +96,11 @@ func (f StreamFixture) connect(t *testing.T, ctx context.Context, l *tincan.List
 }
 
 // bothEnds runs f for a connection as the client has it and for one as the server has it.
-func (f StreamFixture) bothEnds(t *testing.T, ctx context.Context, test func(t *testing.T, c, peer net.Conn)) {
-	l := f.listen(t, ctx)
+func (f StreamFixture) bothEnds(ctx context.Context, t *testing.T, test func(t *testing.T, c, peer net.Conn)) {
+	l := f.listen(ctx, t)
 	for _, name := range []string{"client", "server"} {
 		t.Run(name, func(t *testing.T) {
-			c, peer := f.connect(t, ctx, l)
+			c, peer := f.connect(ctx, t, l)
 			if name == "server" {
 				c, peer = peer, c
 			}
@@ -129,8 +129,8 @@ func writeUnevenly(c net.Conn, b []byte) error {
 	return nil
 }
 
-func (f StreamFixture) bothWaysWhole(t *testing.T, ctx context.Context) {
-	client, server := f.connect(t, ctx, f.listen(t, ctx))
+func (f StreamFixture) bothWaysWhole(ctx context.Context, t *testing.T) {
+	client, server := f.connect(ctx, t, f.listen(ctx, t))
 	var results []<-chan error
 	for i, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		want := noise(3<<20+i, uint64(i))
@@ -148,14 +148,14 @@ func (f StreamFixture) bothWaysWhole(t *testing.T, ctx context.Context) {
 			}))
 	}
 	for _, r := range results {
-		if err := eventually(t, ctx, r, "bytes both ways"); err != nil {
+		if err := eventually(ctx, t, r, "bytes both ways"); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func (f StreamFixture) replyAfterHalfClose(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) replyAfterHalfClose(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		if f.NoCloseWrite {
 			if err := tincan.CloseWrite(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("CloseWrite: %v, want ErrUnsupported", err)
@@ -179,7 +179,7 @@ func (f StreamFixture) replyAfterHalfClose(t *testing.T, ctx context.Context) {
 		if b, err := io.ReadAll(peer); err != nil || !bytes.Equal(b, request) {
 			t.Errorf("the request: %d bytes, %v; want the %d sent and an orderly end", len(b), err, len(request))
 		}
-		if err := eventually(t, ctx, sent, "request"); err != nil {
+		if err := eventually(ctx, t, sent, "request"); err != nil {
 			t.Error(err)
 		}
 		if _, err := c.Write([]byte("x")); err == nil {
@@ -191,14 +191,14 @@ func (f StreamFixture) replyAfterHalfClose(t *testing.T, ctx context.Context) {
 		if err := tincan.CloseWrite(peer); err != nil {
 			t.Errorf("CloseWrite of the second side: %v", err)
 		}
-		if b := eventually(t, ctx, got, "reply"); !bytes.Equal(b, reply) {
+		if b := eventually(ctx, t, got, "reply"); !bytes.Equal(b, reply) {
 			t.Errorf("%d bytes of the reply arrived, want %d", len(b), len(reply))
 		}
 	})
 }
 
-func (f StreamFixture) closeRead(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) closeRead(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		if f.NoCloseRead {
 			if err := tincan.CloseRead(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("CloseRead: %v, want ErrUnsupported", err)
@@ -212,7 +212,7 @@ func (f StreamFixture) closeRead(t *testing.T, ctx context.Context) {
 		if err := tincan.CloseRead(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, blocked, "Read while CloseRead is called"); err != io.EOF {
+		if err := eventually(ctx, t, blocked, "Read while CloseRead is called"); !isEOF(err) {
 			t.Errorf("Read: %v, want io.EOF", err)
 		}
 		if _, err := c.Write([]byte("x")); err != nil {
@@ -224,8 +224,8 @@ func (f StreamFixture) closeRead(t *testing.T, ctx context.Context) {
 	})
 }
 
-func (f StreamFixture) abort(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) abort(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		if f.NoAbort {
 			if err := tincan.Abort(c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("Abort: %v, want ErrUnsupported", err)
@@ -242,7 +242,7 @@ func (f StreamFixture) abort(t *testing.T, ctx context.Context) {
 		if err := tincan.Abort(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, blocked, "the peer's Read"); tincan.KindOf(err) != tincan.KindReset {
+		if err := eventually(ctx, t, blocked, "the peer's Read"); tincan.KindOf(err) != tincan.KindReset {
 			t.Errorf("the peer's Read: %v (kind %v), want a reset", err, tincan.KindOf(err))
 		}
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
@@ -251,11 +251,11 @@ func (f StreamFixture) abort(t *testing.T, ctx context.Context) {
 	})
 }
 
-func (f StreamFixture) closeDelivers(t *testing.T, ctx context.Context) {
+func (f StreamFixture) closeDelivers(ctx context.Context, t *testing.T) {
 	if f.CloseCutsShort {
 		t.Skip("Close may cut short, as the fixture says")
 	}
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		want := noise(300_000, 3)
 		sent := background(func() error {
 			if err := writeUnevenly(c, want); err != nil {
@@ -266,40 +266,40 @@ func (f StreamFixture) closeDelivers(t *testing.T, ctx context.Context) {
 		if b, err := io.ReadAll(peer); err != nil || !bytes.Equal(b, want) {
 			t.Errorf("%d bytes, %v; want the %d that were sent before Close, and an orderly end", len(b), err, len(want))
 		}
-		if err := eventually(t, ctx, sent, "Close"); err != nil {
+		if err := eventually(ctx, t, sent, "Close"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 // closeWakes closes a connection whose own Read and Write are blocked.
-func (f StreamFixture) closeWakes(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, _ net.Conn) {
+func (f StreamFixture) closeWakes(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, _ net.Conn) {
 		reads := background(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		full := make(chan struct{})
 		writes := background(func() error { return writeUntilFull(c, full) })
-		eventually(t, ctx, full, "filling the peer's buffers")
+		eventually(ctx, t, full, "filling the peer's buffers")
 		closes := background(c.Close)
 		for what, result := range map[string]<-chan error{"Read": reads, "Write": writes} {
-			if err := eventually(t, ctx, result, what+" while Close is called"); !errors.Is(err, net.ErrClosed) {
+			if err := eventually(ctx, t, result, what+" while Close is called"); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("%s: %v, want net.ErrClosed", what, err)
 			}
 		}
-		_ = eventually(t, ctx, closes, "Close") // what it tells of a peer that reads nothing is the family's
+		_ = eventually(ctx, t, closes, "Close") // what it tells of a peer that reads nothing is the family's
 	})
 }
 
 // peerCloseWakes closes the peer of a connection that is blocked.
-func (f StreamFixture) peerCloseWakes(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) peerCloseWakes(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		reads := background(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		full := make(chan struct{})
 		writes := background(func() error { return writeUntilFull(c, full) })
-		eventually(t, ctx, full, "filling the peer's buffers")
+		eventually(ctx, t, full, "filling the peer's buffers")
 		_ = peer.Close()
 		for what, result := range map[string]<-chan error{"Read": reads, "Write": writes} {
-			err := eventually(t, ctx, result, what+" while the peer closes")
-			if kind := tincan.KindOf(err); kind != tincan.KindReset && (what == "Write" || err != io.EOF) {
+			err := eventually(ctx, t, result, what+" while the peer closes")
+			if kind := tincan.KindOf(err); kind != tincan.KindReset && (what == "Write" || !isEOF(err)) {
 				t.Errorf("%s: %v (kind %v), want a reset, for Read io.EOF at most", what, err, kind)
 			}
 		}
@@ -323,8 +323,8 @@ func writeUntilFull(c net.Conn, full chan struct{}) error {
 	}
 }
 
-func (f StreamFixture) deadlines(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) deadlines(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		var timeout net.Error
 		check := func(what string, err error) {
 			t.Helper()
@@ -347,7 +347,7 @@ func (f StreamFixture) deadlines(t *testing.T, ctx context.Context) {
 		if err := c.SetReadDeadline(time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		check("blocked Read", eventually(t, ctx, blocked, "Read"))
+		check("blocked Read", eventually(ctx, t, blocked, "Read"))
 		// Once it is moved, reading goes on.
 		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
@@ -361,8 +361,8 @@ func (f StreamFixture) deadlines(t *testing.T, ctx context.Context) {
 		if err := c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		for err := error(nil); ; {
-			if _, err = c.Write(make([]byte, 64<<10)); err != nil {
+		for {
+			if _, err := c.Write(make([]byte, 64<<10)); err != nil {
 				check("Write", err)
 				_ = peer.Close() // so that saying goodbye does not wait for room
 				return
@@ -371,8 +371,8 @@ func (f StreamFixture) deadlines(t *testing.T, ctx context.Context) {
 	})
 }
 
-func (f StreamFixture) waitReadable(t *testing.T, ctx context.Context) {
-	f.bothEnds(t, ctx, func(t *testing.T, c, peer net.Conn) {
+func (f StreamFixture) waitReadable(ctx context.Context, t *testing.T) {
+	f.bothEnds(ctx, t, func(t *testing.T, c, peer net.Conn) {
 		if f.NoWaitReadable {
 			if err := tincan.WaitReadable(ctx, c); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("WaitReadable: %v, want ErrUnsupported", err)
@@ -382,7 +382,7 @@ func (f StreamFixture) waitReadable(t *testing.T, ctx context.Context) {
 		short, cancel := context.WithCancel(ctx)
 		waits := background(func() error { return tincan.WaitReadable(short, c) })
 		cancel()
-		if err := eventually(t, ctx, waits, "WaitReadable"); !errors.Is(err, context.Canceled) {
+		if err := eventually(ctx, t, waits, "WaitReadable"); !errors.Is(err, context.Canceled) {
 			t.Errorf("WaitReadable whose ctx ends: %v, want context.Canceled", err)
 		}
 		waits = background(func() error { return tincan.WaitReadable(ctx, c) })
@@ -390,7 +390,7 @@ func (f StreamFixture) waitReadable(t *testing.T, ctx context.Context) {
 		if _, err := io.WriteString(peer, want); err != nil {
 			t.Fatal(err)
 		}
-		if err := eventually(t, ctx, waits, "WaitReadable"); err != nil {
+		if err := eventually(ctx, t, waits, "WaitReadable"); err != nil {
 			t.Fatal(err)
 		}
 		if err := tincan.WaitReadable(ctx, c); err != nil {
@@ -402,17 +402,17 @@ func (f StreamFixture) waitReadable(t *testing.T, ctx context.Context) {
 		}
 		waits = background(func() error { return tincan.WaitReadable(ctx, c) })
 		_ = peer.Close()
-		if err := eventually(t, ctx, waits, "WaitReadable"); err != nil {
+		if err := eventually(ctx, t, waits, "WaitReadable"); err != nil {
 			t.Errorf("when the peer closes: %v", err)
 		}
-		if _, err := c.Read(got); err != io.EOF {
+		if _, err := c.Read(got); !isEOF(err) {
 			t.Errorf("Read of the peer's end: %v, want io.EOF", err)
 		}
 	})
 }
 
-func (f StreamFixture) dialEnds(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
+func (f StreamFixture) dialEnds(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	c, err := f.Dialer.Dial(ended, l.Addr().String())
@@ -425,9 +425,9 @@ func (f StreamFixture) dialEnds(t *testing.T, ctx context.Context) {
 	}
 }
 
-func (f StreamFixture) listenerClose(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
-	client, server := f.connect(t, ctx, l)
+func (f StreamFixture) listenerClose(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
+	client, server := f.connect(ctx, t, l)
 	accepts := background(func() error {
 		c, err := l.Accept()
 		if err == nil {
@@ -438,7 +438,7 @@ func (f StreamFixture) listenerClose(t *testing.T, ctx context.Context) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := eventually(t, ctx, accepts, "Accept while Close is called"); !errors.Is(err, net.ErrClosed) {
+	if err := eventually(ctx, t, accepts, "Accept while Close is called"); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept: %v, want net.ErrClosed", err)
 	}
 	if c, err := f.Dialer.Dial(ctx, l.Addr().String()); err == nil {
@@ -457,11 +457,11 @@ func (f StreamFixture) listenerClose(t *testing.T, ctx context.Context) {
 }
 
 // apart holds connections of one listener to not touching each other.
-func (f StreamFixture) apart(t *testing.T, ctx context.Context) {
-	l := f.listen(t, ctx)
+func (f StreamFixture) apart(ctx context.Context, t *testing.T) {
+	l := f.listen(ctx, t)
 	var clients, servers [3]net.Conn
 	for i := range clients {
-		clients[i], servers[i] = f.connect(t, ctx, l)
+		clients[i], servers[i] = f.connect(ctx, t, l)
 	}
 	_ = clients[1].Close()
 	for _, i := range []int{0, 2} {
@@ -471,7 +471,7 @@ func (f StreamFixture) apart(t *testing.T, ctx context.Context) {
 	}
 	for i, want := range []error{nil, io.EOF, nil} {
 		b := []byte{99}
-		if _, err := io.ReadFull(servers[i], b); err != want || err == nil && b[0] != byte(i) {
+		if _, err := io.ReadFull(servers[i], b); !errors.Is(err, want) || err == nil && b[0] != byte(i) {
 			t.Errorf("connection %d: read %d, %v; want %v", i, b[0], err, want)
 		}
 	}

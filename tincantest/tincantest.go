@@ -10,6 +10,7 @@ package tincantest
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -24,13 +25,13 @@ const patience = 20 * time.Second
 
 // run runs one subtest, under a context that bounds it, and then sees to it
 // that goroutines and descriptors are as many as before.
-func run(t *testing.T, name string, f func(t *testing.T, ctx context.Context)) {
+func run(t *testing.T, name string, f func(ctx context.Context, t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		noneLeft(t)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		t.Cleanup(cancel)
-		f(t, ctx)
+		f(ctx, t)
 	})
 }
 
@@ -84,7 +85,7 @@ func dialable(t *testing.T, a net.Addr) {
 
 // unstick closes conns when ctx ends before t does, for a transport that
 // obeys neither deadlines nor contexts.
-func unstick(t *testing.T, ctx context.Context, conns ...tincan.Conn) {
+func unstick(ctx context.Context, t *testing.T, conns ...tincan.Conn) {
 	stop := context.AfterFunc(ctx, func() {
 		for _, c := range conns {
 			_ = c.Close()
@@ -94,7 +95,7 @@ func unstick(t *testing.T, ctx context.Context, conns ...tincan.Conn) {
 }
 
 // eventually gives what is sent on c, or fails t when ctx ends first.
-func eventually[T any](t *testing.T, ctx context.Context, c <-chan T, what string) T {
+func eventually[T any](ctx context.Context, t *testing.T, c <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-c:
@@ -110,4 +111,9 @@ func background[T any](f func() T) <-chan T {
 	c := make(chan T, 1)
 	go func() { c <- f() }()
 	return c
+}
+
+// isEOF wants io.EOF itself, as [io.Reader] does: callers compare.
+func isEOF(err error) bool {
+	return err == io.EOF //nolint:errorlint // a wrapped one would be the fault to be found
 }

@@ -62,7 +62,7 @@ func transcript(t *testing.T, r *urgent.Reader, size int) string {
 	p := make([]byte, size)
 	for {
 		n, marked, err := r.Receive(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b.String()
 		}
 		if err != nil {

@@ -3,6 +3,7 @@
 package urgent
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -13,7 +14,7 @@ func send(c syscall.RawConn, b byte) error {
 	var sendErr error
 	err := c.Write(func(fd uintptr) bool {
 		_, sendErr = retry(func() (int, error) { return unix.SendmsgN(int(fd), []byte{b}, nil, nil, unix.MSG_OOB) })
-		return sendErr != unix.EAGAIN
+		return !errors.Is(sendErr, unix.EAGAIN)
 	})
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func receive(c syscall.RawConn, p []byte) (n int, urgent bool, err error) {
 	var callErr error
 	err = c.Read(func(fd uintptr) bool {
 		n, urgent, callErr = receiveNow(int(fd), p)
-		return callErr != unix.EAGAIN
+		return !errors.Is(callErr, unix.EAGAIN)
 	})
 	if err != nil {
 		return 0, false, err
@@ -83,7 +84,7 @@ func pending(c syscall.RawConn) (there bool, err error) {
 func retry(f func() (int, error)) (int, error) {
 	for {
 		n, err := f()
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}
