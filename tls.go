@@ -250,9 +250,14 @@ func (c *tlsConn) WaitReadable(ctx context.Context) error {
 	if c.isAhead {
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		_ = c.SetReadDeadline(longAgo)
+	})
 	n, _ := c.Read(c.ahead[:]) // an error comes again with the next Read
 	if !stop() {
+		<-cut
 		_ = c.SetReadDeadline(time.Time{})
 	}
 	if n == 1 {
