@@ -280,6 +280,7 @@ func FuzzCalcReply(f *testing.F) {
 	f.Add([]byte("\x80\x00\x00\x00\x04"), false)
 	f.Add([]byte("\x80945"), true)
 	f.Add([]byte("\x00no integers"), true)
+	f.Add([]byte("\xec\xc8"), true)
 	f.Fuzz(func(t *testing.T, in []byte, text bool) {
 		got, err := service.DecodeCalcReply(in, text)
 		if err != nil {

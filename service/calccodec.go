@@ -202,7 +202,7 @@ func DecodeCalcReply(b []byte, asString bool) (string, error) {
 	}
 	for i, digit := range payload {
 		if digit < '0' || digit > '9' {
-			return "", calcFault(1+i, fmt.Sprintf("%q is not a digit", digit))
+			return "", calcFault(1+i, fmt.Sprintf("byte %#02x is not a digit", digit))
 		}
 	}
 	return string(payload), nil

@@ -61,7 +61,7 @@ func chargenStream(ctx context.Context, conn net.Conn) error {
 		<-received
 	}()
 	// In a drain there is nothing worth waiting for.
-	if c, ok := ctx.Value(connectionKey{}).(*connection); ok && !c.onDrain(func() { _ = conn.SetWriteDeadline(past) }) {
+	if !wakeOnDrain(ctx, wakeWriter) {
 		return nil
 	}
 	for {

@@ -18,17 +18,31 @@ type connection struct {
 	context.Context // ends with the drain, or with the connection's total time
 	group           *group
 	conn            tincan.Conn // as it was accepted
+	watch           *watch      // nil where nothing has to be learnt from what passes
 
+	// Guarded by group.mu.
+	cause error // why the server aborted it
+	wake  wake  // when the drain begins
+	ended bool  // its handler returned
+}
+
+// A watch is what a server knows of a connection that it traces or bounds in time.
+type watch struct {
 	received, sent atomic.Int64 // bytes
 	active         atomic.Int64 // when something last passed, in nanoseconds since the Unix epoch
 	sawEnd         atomic.Bool  // the peer's end was traced
-
-	// Guarded by group.mu.
-	wake   func()        // called when the drain begins, may be nil
-	cause  error         // why the server aborted it
-	ended  bool          // its handler returned
-	timers []*time.Timer // of Timeout and IdleTimeout
+	total, idle    *time.Timer  // nil without that bound; idle is guarded by group.mu
 }
+
+// A wake is the direction of a stream whose blocked calls the beginning of a
+// drain ends with [os.ErrDeadlineExceeded].
+type wake uint8
+
+const (
+	wakeNone wake = iota
+	wakeReader
+	wakeWriter
+)
 
 // Value gives the connection itself to this package's functions.
 func (c *connection) Value(key any) any {
@@ -77,7 +91,7 @@ func (c *connection) serve(handle func(*connection) error) {
 		}
 		c.group.end(c, err)
 	}()
-	if s := c.group.server; s.Timeout > 0 || s.IdleTimeout > 0 {
+	if c.watch != nil {
 		defer c.startTimers()()
 	}
 	if err = tincan.Handshake(c, c.conn); err == nil {
@@ -86,22 +100,27 @@ func (c *connection) serve(handle func(*connection) error) {
 	returned = true
 }
 
-// startTimers bounds the connection's whole and silent time. The function it gives frees the context.
-func (c *connection) startTimers() context.CancelFunc {
-	s, cancel := c.group.server, func() {}
+// startTimers bounds the connection's whole and silent time. The function it gives ends that.
+func (c *connection) startTimers() (stop func()) {
+	s, w, cancel := c.group.server, c.watch, func() {}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	if s.Timeout > 0 {
 		c.Context, cancel = context.WithTimeout(c.Context, s.Timeout)
-		c.timers = append(c.timers, time.AfterFunc(s.Timeout, func() { c.abort(c.timeout("timeout")) }))
+		w.total = time.AfterFunc(s.Timeout, func() { c.abort(c.timeout("timeout")) })
 	}
 	if s.IdleTimeout > 0 {
-		c.touch()
-		c.timers = append(c.timers, nil)
-		i := len(c.timers) - 1
-		c.timers[i] = time.AfterFunc(s.IdleTimeout, func() { c.checkIdle(i) })
+		w.touch()
+		w.idle = time.AfterFunc(s.IdleTimeout, c.checkIdle)
 	}
-	return cancel
+	return func() {
+		for _, t := range []*time.Timer{w.total, w.idle} {
+			if t != nil {
+				t.Stop()
+			}
+		}
+		cancel()
+	}
 }
 
 // timeout is the error of a connection that took too long.
@@ -113,22 +132,17 @@ func (c *connection) timeout(op string) error {
 }
 
 // checkIdle aborts a connection that was silent for too long, or waits for the rest of the time.
-func (c *connection) checkIdle(timer int) {
+func (c *connection) checkIdle() {
 	limit := c.group.server.IdleTimeout
-	if silent := time.Duration(time.Now().UnixNano() - c.active.Load()); silent < limit {
-		c.group.mu.Lock()
-		defer c.group.mu.Unlock()
-		if !c.ended {
-			c.timers[timer].Reset(limit - max(silent, 0))
-		}
+	silent := time.Duration(time.Now().UnixNano() - c.watch.active.Load())
+	if silent >= limit {
+		c.abort(c.timeout("idle"))
 		return
 	}
-	c.abort(c.timeout("idle"))
-}
-
-func (c *connection) stopTimers() {
-	for _, t := range c.timers {
-		t.Stop()
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if !c.ended {
+		c.watch.idle.Reset(limit - max(silent, 0))
 	}
 }
 
@@ -144,33 +158,57 @@ func (c *connection) abort(cause error) {
 	abort(c.conn)
 }
 
-// onDrain has wake called when the drain begins, and reports false where it already has.
-func (c *connection) onDrain(wake func()) bool {
+// wakeOnDrain asks for a wake of the handler's stream when the drain begins,
+// and reports false where it already has.
+func wakeOnDrain(ctx context.Context, w wake) bool {
+	c, ok := ctx.Value(connectionKey{}).(*connection)
+	if !ok {
+		return true // no server, no drain
+	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	select {
 	case <-c.group.draining:
 		return false
 	default:
-		c.wake = wake
+		c.wake = w
 		return true
 	}
 }
 
-func (c *connection) touch() { c.active.Store(time.Now().UnixNano()) }
+// past wakes whatever waits on a connection.
+var past = time.Unix(1, 0)
 
-// passed counts bytes that were received and sent.
-func (c *connection) passed(received, sent int64) {
-	if c.group.server.IdleTimeout > 0 {
-		c.touch()
+// drain wakes the handler if it asked for that. A deadline can't be set on a
+// closed connection alone, and there nobody waits.
+func (c *connection) drain() {
+	conn, ok := c.conn.(net.Conn)
+	switch {
+	case !ok || c.wake == wakeNone:
+	case c.wake == wakeReader:
+		_ = conn.SetReadDeadline(past)
+	case c.wake == wakeWriter:
+		_ = conn.SetWriteDeadline(past)
 	}
-	c.received.Add(received)
-	c.sent.Add(sent)
+}
+
+func (w *watch) touch() { w.active.Store(time.Now().UnixNano()) }
+
+// passed counts bytes that were received and sent, where anyone wants to know.
+func (c *connection) passed(received, sent int64) {
+	if c.watch == nil {
+		return
+	}
+	if c.watch.idle != nil {
+		c.watch.touch()
+	}
+	c.watch.received.Add(received)
+	c.watch.sent.Add(sent)
 }
 
 // stream gives conn as the handler shall see it: bare, unless something has to be learnt from what passes.
 func (c *connection) stream(conn net.Conn) net.Conn {
-	if t := &c.group.trace; c.group.server.IdleTimeout <= 0 && t.Closed == nil && t.HalfClosed == nil {
+	if c.watch == nil {
 		return conn
 	}
 	return &watchedConn{conn, c}
@@ -206,7 +244,7 @@ func (w *watchedConn) Write(p []byte) (int, error) {
 
 // ended traces the peer's end, once.
 func (w *watchedConn) ended(err error) {
-	if f := w.c.group.trace.HalfClosed; f != nil && errors.Is(err, io.EOF) && !w.c.sawEnd.Swap(true) {
+	if f := w.c.group.trace.HalfClosed; f != nil && errors.Is(err, io.EOF) && !w.c.watch.sawEnd.Swap(true) {
 		f(w.c.conn, tincan.Remote)
 	}
 }

@@ -3,7 +3,7 @@ package service
 import (
 	"context"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -86,7 +86,7 @@ func helloStream(ctx context.Context, conn net.Conn) error {
 		IdleTimeout:       helloIdleTimeout,
 		MaxHeaderBytes:    helloMaxHeader,
 		Protocols:         &http1,
-		ErrorLog:          log.New(io.Discard, "", 0), // what a client does wrong is no news
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what a client does wrong is no news
 		ConnState:         l.note,
 	}
 	_ = server.Serve(l) // until the connection is closed or the drain begins

@@ -162,9 +162,7 @@ func (g *group) beginDrain() {
 	g.over = time.Now().Add(g.drainLimit())
 	close(g.draining)
 	for c := range g.conns {
-		if c.wake != nil {
-			c.wake()
-		}
+		c.drain()
 	}
 }
 
@@ -199,6 +197,9 @@ func (g *group) drain() {
 // start serves conn in a goroutine, first the handshake and then handle.
 func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
 	c := &connection{Context: g.ctx, group: g, conn: conn}
+	if s := g.server; s.IdleTimeout > 0 || s.Timeout > 0 || g.trace.Closed != nil || g.trace.HalfClosed != nil {
+		c.watch = &watch{}
+	}
 	g.mu.Lock()
 	g.conns[c] = struct{}{}
 	g.mu.Unlock()
@@ -214,14 +215,13 @@ func (g *group) end(c *connection, err error) {
 		err = c.cause
 	}
 	g.mu.Unlock()
-	c.stopTimers()
 	if err != nil {
 		abort(c.conn)
 	} else {
 		_ = c.conn.Close() // the handler has seen every error that matters
 	}
 	if g.trace.Closed != nil {
-		g.trace.Closed(c.conn, c.received.Load(), c.sent.Load(), err)
+		g.trace.Closed(c.conn, c.watch.received.Load(), c.watch.sent.Load(), err)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestServices(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			if !(e.Streams() && s.Stream != nil || e.Messages() && s.Message != nil) {
+			if (!e.Streams() || s.Stream == nil) && (!e.Messages() || s.Message == nil) {
 				t.Errorf("%s can't be served on %s", s.Name, endpoint)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 const (
 	// smallBuffer is what an idle stream holds.
-	smallBuffer = 512
+	smallBuffer = 128
 	// largeBuffer is what a busy one borrows.
 	largeBuffer = 64 << 10
 )
@@ -82,9 +82,6 @@ func finish(conn net.Conn) error {
 	return nil
 }
 
-// past wakes whatever waits on a connection.
-var past = time.Unix(1, 0)
-
 // A drainReader reads from a connection and gives io.EOF when, in a drain, the
 // peer was silent for drainQuiet. It needs no goroutine: the server wakes it by a deadline.
 type drainReader struct {
@@ -93,11 +90,7 @@ type drainReader struct {
 }
 
 func newDrainReader(ctx context.Context, conn net.Conn) drainReader {
-	r := drainReader{conn: conn}
-	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
-		r.draining = !c.onDrain(func() { _ = conn.SetReadDeadline(past) })
-	}
-	return r
+	return drainReader{conn: conn, draining: !wakeOnDrain(ctx, wakeReader)}
 }
 
 func (r *drainReader) Read(p []byte) (int, error) {
