@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -215,7 +216,9 @@ func (g *group) end(c *connection, err error) {
 		err = c.cause
 	}
 	g.mu.Unlock()
-	if err != nil {
+	// A peer that ended without saying so, as some do with TLS, has ended all
+	// the same: what was answered must still arrive, which a reset would prevent.
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		abort(c.conn)
 	} else {
 		_ = c.conn.Close() // the handler has seen every error that matters
