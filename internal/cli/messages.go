@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/term"
 
@@ -18,8 +20,9 @@ import (
 
 const messagesHelp = `Over udp, unixgram and unixpacket, and over WebSocket when --frame is given, what
 passes are messages. With --frame each frame of input is one message, and each
-message that comes is written in such a frame. Without it input is one message as
-a whole (at a terminal each line is one), and messages are written as they are.
+message that comes is written in such a frame. Without it one message is what the
+input gives until it pauses for 100 ms or ends (at a terminal: a line), and
+messages are written as they are.
 A message that can't be passed on whole is an error that is told; the session
 goes on and ends with 1. Datagrams have no end: after the end of input connect
 waits until nothing has come for 1 s (or --idle-timeout), and exits with 0; a
@@ -45,23 +48,75 @@ func messageInput(in *os.File, framing string, emptyToo bool) (func() ([]byte, e
 			return line, err
 		}, nil
 	}
-	done := false
+	b := &bursts{pieces: make(chan piece), emptyToo: emptyToo}
 	return func() ([]byte, error) {
-		if done {
-			return nil, io.EOF
-		}
-		done = true
-		whole, err := io.ReadAll(io.LimitReader(in, frame.DefaultLimit+1))
-		switch {
-		case err != nil:
-			return nil, err
-		case len(whole) > frame.DefaultLimit:
-			return nil, fmt.Errorf("one message of more than %v; --frame makes several of it", tincan.Size(frame.DefaultLimit))
-		case len(whole) == 0 && !emptyToo:
-			return nil, io.EOF
-		}
-		return whole, nil
+		b.start.Do(func() { go b.read(in) })
+		return b.next()
 	}, nil
+}
+
+// burstPause is how long the input must pause for what it gave to be one message.
+const burstPause = 100 * time.Millisecond
+
+// bursts cuts the input where it pauses: what another program writes at once
+// stays together, however many reads it takes, and a program that waits for an answer
+// before it goes on gets one.
+type bursts struct {
+	start    sync.Once
+	pieces   chan piece
+	message  []byte
+	emptyToo bool // input without a byte is an empty message
+	err      error
+}
+
+// piece is what one read gave.
+type piece struct {
+	bytes []byte
+	err   error
+}
+
+// read hands on what it reads, until the end. It is left behind where the session ends first.
+func (b *bursts) read(in io.Reader) {
+	for {
+		buf := make([]byte, 64<<10)
+		n, err := in.Read(buf)
+		b.pieces <- piece{buf[:n], err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (b *bursts) next() ([]byte, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	b.message = b.message[:0]
+	var pause <-chan time.Time // none before the first piece
+	for {
+		select {
+		case p := <-b.pieces:
+			b.message = append(b.message, p.bytes...)
+			if b.err = p.err; b.err != nil {
+				return b.last()
+			}
+			if len(b.message) > frame.DefaultLimit {
+				return nil, fmt.Errorf("one message of more than %v; --frame makes several of it", tincan.Size(frame.DefaultLimit))
+			}
+			b.emptyToo = false
+			pause = time.After(burstPause)
+		case <-pause:
+			return b.message, nil
+		}
+	}
+}
+
+// last gives what came before the end of input.
+func (b *bursts) last() ([]byte, error) {
+	if errors.Is(b.err, io.EOF) && (len(b.message) > 0 || b.emptyToo) {
+		return b.message, nil
+	}
+	return nil, b.err
 }
 
 // messageOutput gives a function that writes one message to out.
