@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 )
 
 // systemCall: the standard library makes the system calls here.
@@ -30,10 +29,10 @@ func (c *messageConn) receive(buf []byte) (int, error) {
 	switch {
 	case wasCut(flags, err):
 		return len(buf) + 1, nil
+	case errors.Is(err, io.EOF): // of packets alone; the standard library takes each of length 0 for the end
+		return 0, io.EOF
 	case err != nil:
 		return 0, readError(err)
-	case c.kind == packets && n == 0 && len(buf) > 0:
-		return 0, io.EOF
 	}
 	return n, nil
 }
@@ -42,12 +41,6 @@ func (c *messageConn) send(msg []byte) error {
 	if c.kind == packets && len(msg) == 0 {
 		return fmt.Errorf("an empty message, which the peer would take for the end: %w", errors.ErrUnsupported)
 	}
-	var err error
-	switch s := c.socket.(type) {
-	case *net.UDPConn:
-		_, _, err = s.WriteMsgUDPAddrPort(msg, nil, netip.AddrPort{})
-	case *net.UnixConn:
-		_, _, err = s.WriteMsgUnix(msg, nil, nil)
-	}
+	_, err := c.socket.Write(msg)
 	return err
 }

@@ -42,10 +42,13 @@ func (s *plainSocket) next() (payload []byte, cut bool, err error) {
 			s.route = append(s.route, from.Name...)
 		}
 	}
-	if wasCut(flags, err) {
+	switch {
+	case wasCut(flags, err):
 		return s.buf, true, nil
+	case err != nil:
+		return nil, false, err
 	}
-	return s.buf[:n], false, err
+	return s.buf[:n], false, nil
 }
 
 func (s *plainSocket) receive(deliver func(route, payload []byte, cut bool)) error {
@@ -77,13 +80,11 @@ func (s *plainSocket) answer(h *datagramHandler) error {
 }
 
 func (s *plainSocket) send(route, msg []byte) error {
-	var err error
-	switch c := s.socket.(type) {
-	case *net.UDPConn:
-		_, err = c.WriteToUDPAddrPort(msg, addrPort(route))
-	case *net.UnixConn:
-		_, err = c.WriteToUnix(msg, &net.UnixAddr{Net: "unixgram", Name: string(route)})
+	c, ok := s.socket.(*net.UDPConn)
+	if !ok {
+		return sendUnix(s.socket, string(route), msg)
 	}
+	_, err := c.WriteToUDPAddrPort(msg, addrPort(route))
 	return err
 }
 

@@ -23,3 +23,5 @@ func readError(err error) error {
 func isTooLong(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
 
 func isFull(err error) bool { return errors.Is(err, windows.WSAENOBUFS) }
+
+func sendUnix(socket, string, []byte) error { return errNoUnixMessages }

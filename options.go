@@ -17,7 +17,8 @@ type Options struct {
 	// NoDelay turns Nagle's algorithm off (On, the default) or leaves it on (Off).
 	NoDelay Toggle
 	// RecvBuffer and SendBuffer size the kernel's buffers in bytes
-	// (SO_RCVBUF, SO_SNDBUF). Zero leaves them to the system.
+	// (SO_RCVBUF, SO_SNDBUF). Zero leaves them to the system. For a datagram listener RecvBuffer
+	// also bounds what is queued for one peer that isn't read; zero is 256 KiB there.
 	RecvBuffer, SendBuffer Size
 	// ReusePort lets several sockets listen on one port and share its load (SO_REUSEPORT).
 	ReusePort bool
@@ -40,7 +41,8 @@ type Options struct {
 
 	// FlowTimeout ends the flow of a datagram peer that is silent both ways for so long. Zero means 60 s.
 	FlowTimeout time.Duration
-	// MaxFlows bounds the datagram peers a listener keeps at once. Zero means 1,024.
+	// MaxFlows bounds the datagram peers a listener keeps at once. Zero means 1,024. A newcomer
+	// beyond them is refused, rather than let in for the longest idle: else forged addresses could put out everyone.
 	MaxFlows int
 	// MaxMessage bounds one message in bytes on ws and mem. Zero means 16 MiB.
 	MaxMessage Size
