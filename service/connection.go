@@ -83,6 +83,7 @@ func Peer(ctx context.Context) net.Addr {
 // serve makes the handshake, runs handle under the server's timeouts, and ends the connection
 // whatever becomes of that. It is the one frame between an idle handler and its goroutine's start.
 func (c *connection) serve(handle func(*connection) error) {
+	defer c.group.wg.Done()
 	var err error
 	returned := false
 	defer func() {
@@ -91,7 +92,7 @@ func (c *connection) serve(handle func(*connection) error) {
 		}
 		c.group.end(c, err)
 	}()
-	if c.watch != nil {
+	if s := c.group.server; s.Timeout > 0 || s.IdleTimeout > 0 {
 		defer c.startTimers()()
 	}
 	if err = tincan.Handshake(c, c.conn); err == nil {
