@@ -157,7 +157,7 @@ func cmdListening(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "listening NAME VAR...")
 	p := process(ts, args[0])
 	var found [][][]byte
-	await(ts, args[0]+" to listen", func() bool {
+	awaitThat(ts, args[0]+" to listen", func() bool {
 		found = listeningLine.FindAllSubmatch([]byte(ts.ReadFile(args[0]+".err")), -1)
 		select {
 		case <-p.done:
@@ -177,7 +177,7 @@ func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "waitfor FILE REGEXP")
 	re, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	await(ts, args[0]+" to match "+args[1], func() bool {
+	awaitThat(ts, args[0]+" to match "+args[1], func() bool {
 		b, err := os.ReadFile(ts.MkAbs(args[0]))
 		return err == nil && re.Match(b)
 	})
@@ -185,14 +185,14 @@ func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 1, "gone FILE")
-	await(ts, args[0]+" to go", func() bool {
+	awaitThat(ts, args[0]+" to go", func() bool {
 		_, err := os.Lstat(ts.MkAbs(args[0]))
 		return errors.Is(err, os.ErrNotExist)
 	})
 }
 
-// await polls, as a file can't be waited on in a way that every system has.
-func await(ts *testscript.TestScript, what string, done func() bool) {
+// awaitThat polls, as a file can't be waited on in a way that every system has.
+func awaitThat(ts *testscript.TestScript, what string, done func() bool) {
 	for deadline := time.Now().Add(testPatience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("waited in vain for %s", what)
