@@ -95,7 +95,7 @@ func bindHint(err error) string {
 func connectHint(err error) string {
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, tincan.ErrNoTransport):
+	case errors.Is(err, tincan.ErrNoTransport), errors.Is(err, errors.ErrUnsupported):
 		return "this system has no such sockets"
 	case errors.Is(err, tincan.ErrNotAllowed), errors.Is(err, tincan.ErrTooManyConns):
 		return "see the listener's allow and max-conns options"
