@@ -22,8 +22,14 @@ import (
 const testPatience = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	if raceDetector {
+		_ = os.Setenv("GORACE", noSleep)
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"tincan": func() { os.Exit(Main()) }})
 }
+
+// noSleep spares each run of the command the second that the race detector waits at its end.
+const noSleep = "atexit_sleep_ms=0"
 
 // leakChecked fails when the tests leave goroutines behind.
 type leakChecked struct{ m *testing.M }
@@ -56,6 +62,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", noSleep)
 			env.Values[procsKey{}] = &procs{byName: map[string]*proc{}}
 			return nil
 		},
@@ -128,7 +135,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(program, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "WORK=" + ts.Getenv("WORK"), "HOME=" + ts.Getenv("HOME")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "WORK=" + ts.Getenv("WORK"), "HOME=" + ts.Getenv("HOME"), "GORACE=" + noSleep}
 	if in, err := os.Open(ts.MkAbs(name + ".in")); err == nil {
 		defer in.Close()
 		cmd.Stdin = in
