@@ -20,3 +20,5 @@ require (
 	golang.org/x/time v0.16.0
 	pgregory.net/rapid v1.3.0
 )
+
+require golang.org/x/tools v0.50.0 // indirect

@@ -53,8 +53,9 @@ func (p *program) run(args []string) int {
 
 // config is what dialling and listening start from in every verb.
 func (p *program) config() tincan.Config {
-	streams, messages := transports()
-	return tincan.Config{Transports: streams, MessageTransports: messages, Trace: p.report.hooks()}
+	c := tincan.Config{Trace: p.report.hooks()}
+	addTransports(&c)
+	return c
 }
 
 // print writes a verb's result to stdout.

@@ -35,7 +35,7 @@ func tlsHint(err error) string {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
+		remote    *net.OpError
 	)
 	switch {
 	case errors.As(err, &authority):
@@ -46,8 +46,19 @@ func tlsHint(err error) string {
 		return "the certificate is out of date, or one of the two clocks is wrong"
 	case errors.As(err, &record):
 		return "the other side does not speak TLS: try tcp:// or unix:"
-	case errors.As(err, &alert):
-		return alertHints[alert]
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return alertHint(remote.Err)
+	}
+	return ""
+}
+
+// alertHint knows the peer's alert. The type that crypto/tls gives it is its
+// own, but both name an alert in the same words.
+func alertHint(err error) string {
+	for alert, hint := range alertHints {
+		if alert.Error() == err.Error() {
+			return hint
+		}
 	}
 	return ""
 }
@@ -84,7 +95,7 @@ func bindHint(err error) string {
 func connectHint(err error) string {
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, tincan.ErrNoTransport):
+	case errors.Is(err, tincan.ErrNoTransport), errors.Is(err, errors.ErrUnsupported):
 		return "this system has no such sockets"
 	case errors.Is(err, tincan.ErrNotAllowed), errors.Is(err, tincan.ErrTooManyConns):
 		return "see the listener's allow and max-conns options"

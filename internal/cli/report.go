@@ -34,8 +34,8 @@ func newReporter(w *os.File) *reporter {
 type event struct {
 	Time      time.Time `json:"time"`
 	Event     string    `json:"event"`
-	Service   string    `json:"service,omitempty"`
 	URL       string    `json:"url,omitempty"`
+	Service   string    `json:"service,omitempty"`
 	Local     string    `json:"local,omitempty"`
 	Remote    string    `json:"remote,omitempty"`
 	Side      string    `json:"side,omitempty"`

@@ -224,6 +224,8 @@ func sayWho(err error) error {
 		return fmt.Errorf("the remote side ended without saying that it was done, what came may be cut short: %w", err)
 	case isBrokenPipe(err):
 		return fmt.Errorf("the remote side takes no more, not all was sent: %w", err)
+	case tincan.KindOf(err) == tincan.KindDenied:
+		return fmt.Errorf("the remote side turned this one away: %w", err)
 	case tincan.KindOf(err) == tincan.KindReset:
 		return fmt.Errorf("the remote side reset the connection: %w", err)
 	}

@@ -1,8 +1,11 @@
 package cli
 
-import "github.com/tincan-ipc/tincan"
+import (
+	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/ws"
+)
 
-// transports wires the transports beside the built-in ones: a place to add to.
-func transports() (map[string]tincan.Transport, map[string]tincan.MessageTransport) {
-	return nil, nil
+// addTransports wires in what every verb opens beside the built-in schemes.
+func addTransports(c *tincan.Config) {
+	ws.AddTo(c)
 }
