@@ -138,8 +138,8 @@ func (e *Endpoint) parseHost(s *scheme, address string) (problem, remedy string)
 	if strings.Contains(host, ":") && !bracketed {
 		return fmt.Sprintf("%q is ambiguous", authority), "write an IPv6 address in brackets: [" + host + "]:" + port
 	}
-	if problem, remedy := checkPort(s, port); problem != "" {
-		return problem, remedy
+	if problem := checkPort(s, port); problem != "" {
+		return problem, ""
 	}
 	if bracketed {
 		// A zone's % may be written raw or, as RFC 6874 has it, as %25.
@@ -158,19 +158,19 @@ func (e *Endpoint) parseHost(s *scheme, address string) (problem, remedy string)
 	return "", ""
 }
 
-func checkPort(s *scheme, port string) (problem, remedy string) {
+func checkPort(s *scheme, port string) (problem string) {
 	bits, most := 16, "65535"
 	if s.form == formCID {
 		bits, most = 32, "4294967295"
 	}
 	if _, err := strconv.ParseUint(port, 10, bits); err == nil {
-		return "", ""
+		return ""
 	}
 	word := strings.Trim(strings.ToLower(port), "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	if !word || s.form == formCID || strings.Trim(port, "0123456789-") == "" {
-		return fmt.Sprintf("port %q is not a number from 0 to %s", port, most), ""
+		return fmt.Sprintf("port %q is not a number from 0 to %s", port, most)
 	}
-	return "", "" // the name of a service
+	return "" // the name of a service
 }
 
 func checkHost(s *scheme, host string) string {

@@ -73,7 +73,7 @@ func KindOf(err error) ErrorKind {
 		op = opErr.Op
 	}
 	switch {
-	case err == nil || err == io.EOF: //nolint:errorlint // only the bare one is an orderly end
+	case err == nil || err == io.EOF: // only the bare one is an orderly end
 		return KindNone
 	case errors.As(err, &endpointErr), errors.Is(err, ErrNoTransport):
 		return KindUsage

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"time"
 
@@ -20,7 +19,7 @@ func shout(l net.Listener) {
 	defer c.Close()
 	b, err := io.ReadAll(c)
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	fmt.Fprintf(c, "%s!", b)
@@ -30,19 +29,22 @@ func ExampleDial() {
 	ctx := context.Background()
 	l, err := tincan.Listen(ctx, "tcp://127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Close()
 	go shout(l)
 
 	c, err := tincan.Dial(ctx, l.Addr().String())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 	fmt.Fprint(c, "hello")
 	if err := tincan.CloseWrite(c); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	reply, err := io.ReadAll(c)
 	fmt.Println(string(reply), err)
@@ -53,7 +55,8 @@ func ExampleListen() {
 	// Only this user's processes may connect, and no more than 100 of them.
 	l, err := tincan.Listen(context.Background(), "unix:@tincan-example?max-conns=100")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Close()
 	fmt.Println("listening on", l.Addr())
@@ -81,14 +84,16 @@ func ExampleCloseWrite() {
 	ctx := context.Background()
 	l, err := tincan.Listen(ctx, "mem:half-close")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Close()
 	go shout(l)
 
 	c, err := tincan.Dial(ctx, "mem:half-close")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 	_, _ = io.WriteString(c, "are you there")
@@ -102,7 +107,8 @@ func ExampleListenMessage() {
 	ctx := context.Background()
 	l, err := tincan.ListenMessage(ctx, "udp://127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Close()
 	go func() {
@@ -120,11 +126,13 @@ func ExampleListenMessage() {
 
 	c, err := tincan.DialMessage(ctx, l.Addr().String())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 	if err := c.WriteMessage(ctx, []byte("ping")); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	buf := make([]byte, 1500)
 	n, err := c.ReadMessage(ctx, buf)

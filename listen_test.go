@@ -197,7 +197,8 @@ func TestConnectionCaps(t *testing.T) {
 			_ = first.Close()
 			_ = first.Close() // counts once
 			dial(t, url)
-			defer (<-accepted).Close()
+			again := <-accepted
+			defer again.Close()
 			poke(t, url)
 			<-refused
 		})

@@ -15,7 +15,6 @@ import (
 // barePair gives a connected pair of sockets of the standard library.
 func barePair(tb testing.TB, network, addr string) (client, server net.Conn) {
 	tb.Helper()
-	var err error
 	if network == "unixpacket" {
 		l, err := net.Listen(network, addr)
 		if err != nil {
@@ -49,9 +48,6 @@ func barePair(tb testing.TB, network, addr string) (client, server net.Conn) {
 		if server, err = d.Dial(network, client.LocalAddr().String()); err != nil {
 			tb.Fatal(err)
 		}
-	}
-	if err != nil {
-		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { client.Close(); server.Close() })
 	return client, server

@@ -15,8 +15,13 @@ func sample() workReport {
 	w := work{
 		name: "round trip", scheme: "unix", place: same, metric: metric{unit: "us", less: true}, base: "net",
 		contenders: []contender{
-			{name: "C"}, {name: "net"}, {name: "tincan", target: ratio(1.03)}, {name: "slow", target: ratio(1.03)},
-			{name: "big", target: absolute(4)}, {name: "absent", target: ratio(2)}, {name: "broken", target: ratio(2)},
+			{name: "C"},
+			{name: "net"},
+			{name: "tincan", target: ratio(1.03)},
+			{name: "slow", target: ratio(1.03)},
+			{name: "big", target: absolute(4)},
+			{name: "absent", target: ratio(2)},
+			{name: "broken", target: ratio(2)},
 		},
 	}
 	return newWorkReport("streams", w, []result{

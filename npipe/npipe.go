@@ -46,7 +46,7 @@ const prefix = `\\.\pipe\`
 // characters long and has no backslash but those of the prefix (CreateNamedPipeW).
 func pipePath(e *tincan.Endpoint) (string, error) {
 	name := strings.TrimPrefix(e.Path, prefix)
-	problem := ""
+	var problem string
 	switch {
 	case name == "":
 		problem = "has no name"

@@ -3,7 +3,6 @@ package ws
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,7 @@ import (
 
 // answerUpgrade is the server's side of the upgrade (RFC 6455 §4.2). What it
 // refuses it answers by an HTTP status, and its error is a [*StatusError].
-func answerUpgrade(ctx context.Context, w *wire, e *tincan.Endpoint) (*websocket.Conn, error) {
+func answerUpgrade(w *wire, e *tincan.Endpoint) (*websocket.Conn, error) {
 	limited := &io.LimitedReader{R: w.Conn, N: maxHeader}
 	a := &answer{wire: w, r: bufio.NewReader(limited), header: http.Header{}}
 	req, err := http.ReadRequest(a.r)

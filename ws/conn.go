@@ -72,7 +72,7 @@ func (c *conn) dial(ctx context.Context) error {
 
 // serve upgrades the connection as the server, and reads.
 func (c *conn) serve() {
-	c.upgrade(c.ctx, func(ctx context.Context) (*websocket.Conn, error) { return answerUpgrade(ctx, c.wire, c.e) })
+	c.upgrade(c.ctx, func(context.Context) (*websocket.Conn, error) { return answerUpgrade(c.wire, c.e) })
 	if c.err != nil {
 		defer close(c.done)
 		if !errors.Is(c.err, context.Canceled) {
