@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"syscall"
+	"slices"
 )
 
 // An ErrorKind tells what sort of failure an error is, so that a program can
@@ -83,7 +83,7 @@ func KindOf(err error) ErrorKind {
 		return KindBind
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return KindTimeout
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isAny(err, refusedErrnos):
 		return KindConnect // for UDP it comes with a later read or write
 	case op == "dial":
 		return KindConnect
@@ -99,12 +99,12 @@ func isTimeout(err error) bool {
 }
 
 func isReset(err error) bool {
-	for _, target := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) || isAny(err, resetErrnos)
+}
+
+// isAny reports whether err is one of targets.
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // isDenied knows the errors of TLS, in both directions, and of rules and permissions.

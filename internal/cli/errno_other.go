@@ -2,13 +2,15 @@
 
 package cli
 
-import (
-	"errors"
-	"syscall"
+import "syscall"
+
+// The system's error numbers that decide what is said or done. Package
+// syscall has them under these names on every system, but makes them up on Windows.
+const (
+	errInUse        = syscall.EADDRINUSE
+	errNotLocal     = syscall.EADDRNOTAVAIL
+	errRefused      = syscall.ECONNREFUSED
+	errNotConnected = syscall.ENOTCONN
+	errBrokenPipe   = syscall.EPIPE
+	errTooManyFiles = syscall.EMFILE
 )
-
-// isNotConnected tells a half-close that came after the peer had ended the connection.
-func isNotConnected(err error) bool { return errors.Is(err, syscall.ENOTCONN) }
-
-// isBrokenPipe tells a write to a peer that reads no more.
-func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

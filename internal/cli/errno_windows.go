@@ -1,15 +1,13 @@
 package cli
 
-import (
-	"errors"
+import "golang.org/x/sys/windows"
 
-	"golang.org/x/sys/windows"
+// The system's error numbers that decide what is said or done.
+const (
+	errInUse        = windows.WSAEADDRINUSE
+	errNotLocal     = windows.WSAEADDRNOTAVAIL
+	errRefused      = windows.WSAECONNREFUSED
+	errNotConnected = windows.WSAENOTCONN
+	errBrokenPipe   = windows.ERROR_NO_DATA // of a standard stream
+	errTooManyFiles = windows.WSAEMFILE
 )
-
-// isNotConnected tells a half-close that came after the peer had ended the connection.
-func isNotConnected(err error) bool { return errors.Is(err, windows.WSAENOTCONN) }
-
-// isBrokenPipe tells a write to a peer that reads no more.
-func isBrokenPipe(err error) bool {
-	return errors.Is(err, windows.WSAESHUTDOWN) || errors.Is(err, windows.ERROR_NO_DATA) || errors.Is(err, windows.ERROR_BROKEN_PIPE)
-}

@@ -19,7 +19,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &signalled):
 		return 128 + signalled.number()
-	case errors.As(err, &local) && errors.Is(err, syscall.EPIPE):
+	case errors.As(err, &local) && errors.Is(err, errBrokenPipe):
 		return 128 + int(syscall.SIGPIPE) // as the signal would have had it
 	}
 	switch kindOf(err) {
@@ -63,7 +63,7 @@ func quiet(err error) bool {
 		signalled interruptError
 		local     *localError
 	)
-	return errors.As(err, &signalled) || errors.As(err, &local) && errors.Is(err, syscall.EPIPE)
+	return errors.As(err, &signalled) || errors.As(err, &local) && errors.Is(err, errBrokenPipe)
 }
 
 // A usageError is a command line that can't be done whatever the world is like.
@@ -114,5 +114,5 @@ func (e *timeoutError) Timeout() bool { return true }
 
 // inUse reports whether an address could not be bound because somebody has it.
 func inUse(err error) bool {
-	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, tincan.ErrInUse)
+	return errors.Is(err, errInUse) || errors.Is(err, tincan.ErrInUse)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"syscall"
 
 	"github.com/tincan-ipc/tincan"
 )
@@ -80,9 +79,9 @@ func bindHint(err error) string {
 	switch {
 	case errors.Is(err, tincan.ErrInUse):
 		return "use another path, or remove what is there if nobody needs it"
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, errInUse):
 		return "another program listens there; port 0 takes a free one"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, errNotLocal):
 		return "the address is none of this machine's; * is every interface"
 	case errors.Is(err, fs.ErrPermission):
 		return "ports below 1024, and paths in others' folders, need privileges"
@@ -101,13 +100,13 @@ func connectHint(err error) string {
 		return "see the listener's allow and max-conns options"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "is the host's name spelled right?"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		return "is a server listening there? tincan listen URL starts one"
 	case errors.Is(err, fs.ErrNotExist):
 		return "no such path: is a server listening there? tincan listen URL starts one"
 	case errors.Is(err, fs.ErrPermission):
 		return "the path's mode keeps you out: see ?mode= on the server (0600 unless told)"
-	case errors.Is(err, syscall.EMFILE):
+	case errors.Is(err, errTooManyFiles):
 		return "raise the limit of open files: ulimit -n"
 	case errors.Is(err, tincan.ErrMessageTooLong):
 		return "a UDP datagram carries at most 65507 bytes"

@@ -181,7 +181,7 @@ func (s *session) endSending() sent {
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return sent{}
-	case errors.Is(err, net.ErrClosed), isNotConnected(err):
+	case errors.Is(err, net.ErrClosed), errors.Is(err, errNotConnected):
 		return sent{told: true} // the peer has ended both directions already: receiving tells how
 	case err != nil:
 		return sent{half: half{writeErr: err}}
@@ -222,7 +222,7 @@ func sayWho(err error) error {
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the remote side ended without saying that it was done, what came may be cut short: %w", err)
-	case isBrokenPipe(err):
+	case errors.Is(err, errBrokenPipe):
 		return fmt.Errorf("the remote side takes no more, not all was sent: %w", err)
 	case tincan.KindOf(err) == tincan.KindDenied:
 		return fmt.Errorf("the remote side turned this one away: %w", err)
