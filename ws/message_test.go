@@ -14,10 +14,10 @@ import (
 )
 
 func TestMessagesKeepTheirBoundaries(t *testing.T) {
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		for _, query := range []string{"", "?text"} {
 			t.Run(name+query, func(t *testing.T) {
-				client, server := messagePair(t, endpoint(), query)
+				client, server := messagePair(t, endpoint(t), query)
 				sent := [][]byte{[]byte("a"), {}, []byte("b"), bytes.Repeat([]byte("x"), 300_000), {}}
 				go func() {
 					for _, m := range sent {
@@ -62,9 +62,9 @@ func TestShortBuffer(t *testing.T) {
 
 func TestMaxMessage(t *testing.T) {
 	const limit = 1000
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		t.Run(name, func(t *testing.T) {
-			client, server := messagePair(t, endpoint()+"?max-message=1000", "")
+			client, server := messagePair(t, endpoint(t)+"?max-message=1000", "")
 			if err := client.WriteMessage(ctx(t), make([]byte, limit)); err != nil {
 				t.Fatal(err)
 			}
