@@ -18,6 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// address gives the host and port of a URL.
+func (b *background) address() string { _, a, _ := strings.Cut(b.url, "://"); return a }
+
 // TestDroppedConnect: an address that drops what is sent to it, as a listener
 // does whose queue is full.
 func TestDroppedConnect(t *testing.T) {
