@@ -84,7 +84,7 @@ type flow struct {
 func newFlow(f *Faults, own Flow, direction uint64) *flow {
 	return &flow{
 		Flow: own, release: f.Release, turn: make(chan struct{}, 1),
-		rand: rand.New(rand.NewPCG(f.Seed, direction)), //nolint:gosec // tests shall repeat
+		rand: rand.New(rand.NewPCG(f.Seed, direction)),
 	}
 }
 

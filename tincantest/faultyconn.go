@@ -30,7 +30,8 @@ type faultyConn struct {
 //
 // It is as safe for use by several goroutines as every [net.Conn]. Deadlines end
 // the waits that the faults make, and so does closing. Delays are exact in a
-// [testing/synctest] bubble where c is an in-process connection. After a Cut its
+// [testing/synctest] bubble where c is an in-process connection; but what waits for a mutex
+// hangs a bubble, and TLS and WebSocket hold one while they write, so don't delay writes beneath these. After a Cut its
 // own calls fail with ECONNABORTED, after a Reset with ECONNRESET, and a Write behind
 // its HalfClose with EPIPE. [tincan.CloseWrite], [tincan.CloseRead], [tincan.Abort],
 // [tincan.Handshake], [tincan.WaitReadable] and [tincan.PeerCred] work as c's family has them.

@@ -80,7 +80,7 @@ type travelling struct {
 }
 
 func newMessageFlow(f MessageFlow, seed, direction uint64) *messageFlow {
-	return &messageFlow{MessageFlow: f, turn: make(chan struct{}, 1), rand: rand.New(rand.NewPCG(seed, direction))} //nolint:gosec // tests shall repeat
+	return &messageFlow{MessageFlow: f, turn: make(chan struct{}, 1), rand: rand.New(rand.NewPCG(seed, direction))}
 }
 
 // fate gives what becomes of msg: the messages that come now, in order, none of which is msg itself.

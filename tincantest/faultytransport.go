@@ -28,7 +28,7 @@ var _ tincan.Transport = (*FaultyTransport)(nil)
 func Always(f Faults) func(n int) Faults {
 	return func(n int) Faults {
 		f := f
-		f.Seed += uint64(n) //nolint:gosec // n counts up from 0
+		f.Seed += uint64(n)
 		return f
 	}
 }
