@@ -2,6 +2,7 @@ package ws
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -47,6 +48,10 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.readErr = err
+	}
+	if err == io.EOF {
+		// The library would take it for the end of the message that it is in the middle of.
+		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
