@@ -169,7 +169,7 @@ func TestConnEndsAnywhere(t *testing.T) {
 						got, err := receive(t, c)
 						_ = c.Close()
 						_ = faulty.Close()
-						checkEnd(t, f, end, at, ends, got, err, endpoint == "mem:frame-faults")
+						checkEnd(t, f, end, at, ends, got, err, endpoint == "mem:frame-faults" || runtime.GOOS != "linux")
 					}
 				})
 			}
@@ -192,13 +192,14 @@ func checkEnd(t *testing.T, f frame.Framing, end tincantest.End, at int, ends ma
 		if tincan.KindOf(err) != tincan.KindReset {
 			t.Errorf("reset at byte %d: %v, want a reset", at, err)
 		}
-		if resetDiscards {
-			want = nil
+		// A reset takes away what was not read yet, but for that of Linux's TCP.
+		if resetDiscards && len(got) <= len(want) {
+			want = want[:len(got)]
 		}
-	case between && err != io.EOF: //nolint:errorlint // the bare one is the contract
+	case between && err != io.EOF:
 		t.Errorf("end at byte %d: %v, want io.EOF", at, err)
 	case !between && f == frame.Line:
-		if len(got) != whole+1 || err != io.EOF { //nolint:errorlint // as above
+		if len(got) != whole+1 || err != io.EOF {
 			t.Errorf("end at byte %d: %d messages and %v, want %d and io.EOF", at, len(got), err, whole+1)
 		} else {
 			got = got[:whole]
@@ -265,7 +266,7 @@ func TestFlippedBytes(t *testing.T) {
 				c := frame.NewConn(b, f, 200)
 				msgs, err := receive(t, c)
 				var fault *frame.ProtocolError
-				if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &fault) { //nolint:errorlint // the bare io.EOF
+				if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &fault) {
 					t.Errorf("%v, byte %d ^ %#x: %v", f, at, mask, err)
 				}
 				for _, m := range msgs {
@@ -295,7 +296,7 @@ func TestConnLengthAllocatesNothing(t *testing.T) {
 		if _, err := io.WriteString(a, tt.in+"some bytes"); err != nil {
 			t.Fatal(err)
 		}
-		var wants error = frame.ErrTooLong
+		wants := frame.ErrTooLong
 		if tt.limit != 0 { // only the end ends it
 			wants = io.ErrUnexpectedEOF
 			_ = a.Close()

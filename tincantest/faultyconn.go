@@ -191,7 +191,7 @@ func (c *faultyConn) explain(err error) error {
 
 func (c *faultyConn) opError(op string, err error) error {
 	var opErr *net.OpError
-	if err == nil || err == io.EOF || errors.As(err, &opErr) { //nolint:errorlint // only the bare one is an orderly end
+	if err == nil || err == io.EOF || errors.As(err, &opErr) {
 		return err
 	}
 	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

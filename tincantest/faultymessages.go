@@ -258,7 +258,7 @@ func (c *faultyMessages) wait(ctx context.Context, at time.Time) error {
 
 func (c *faultyMessages) opError(op string, err error) error {
 	var opErr *net.OpError
-	if err == nil || err == io.EOF || errors.As(err, &opErr) { //nolint:errorlint // only the bare one is an orderly end
+	if err == nil || err == io.EOF || errors.As(err, &opErr) {
 		return err
 	}
 	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

@@ -55,7 +55,7 @@ func TestMessagesOverSlowPieces(t *testing.T) {
 				faults := tincantest.Faults{Seed: 7, Read: flow, Write: flow}
 				d, lc := faulty(faults, faults)
 				got, err := exchangeMessages(t, d, lc, sender == "client", faultMessages())
-				if err != io.EOF || cmp.Diff(faultMessages(), got) != "" { //nolint:errorlint // the bare one is the contract
+				if err != io.EOF || cmp.Diff(faultMessages(), got) != "" {
 					t.Errorf("%d messages and %v, want %d and io.EOF", len(got), err, len(faultMessages()))
 				}
 			})
@@ -82,7 +82,7 @@ func TestBrokenAtEveryByte(t *testing.T) {
 						t.Fatalf("broken at byte %d: got %q", at, got)
 					}
 					switch {
-					case err == io.EOF && len(got) == len(want) && at > 200: //nolint:errorlint // the bare one is the contract
+					case err == io.EOF && len(got) == len(want) && at > 200:
 						return // the close frame came through: all there is was sent
 					case tincan.KindOf(err) != tincan.KindReset && !isHandshake(err):
 						t.Fatalf("broken at byte %d: %d messages and %v (kind %v), want a reset", at, len(got), err, tincan.KindOf(err))
