@@ -107,7 +107,7 @@ func TestIdleClients(t *testing.T) {
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(clients)+200 {
-		t.Skipf("%d descriptors are not enough", limit.Cur)
+		t.Fatalf("%d descriptors are not enough; raise ulimit -n", limit.Cur)
 	}
 	for _, verb := range [][]string{{"serve", "echo"}, {"listen", "--keep-open"}} {
 		t.Run(verb[0], func(t *testing.T) {
