@@ -217,14 +217,21 @@ func (p *pair) end() (Result, error) {
 
 // stream moves everything from src to dst, and passes on how it ended.
 func (p *pair) stream(ctx context.Context, d Direction, src, dst net.Conn) {
-	err := p.move(ctx, d, src, dst)
+	p.finish(d, src, dst, p.move(ctx, d, src, dst))
+}
+
+// finish passes on to dst how src ended.
+func (p *pair) finish(d Direction, src, dst tincan.Conn, err error) {
 	defer close(p.over[d])
 	var end *EndError
 	switch {
 	case err == nil || err == io.EOF: //nolint:errorlint // only the bare one is an orderly end
 		p.endInput(d, src, dst)
+	case errors.Is(err, net.ErrClosed):
+		// The other direction closed src, and has said why if that was no orderly end.
+		p.endInput(d, src, dst)
 	case errors.As(err, &end) && !end.Reading:
-		// The other direction may still deliver; end aborts src afterwards.
+		// The other direction may still deliver; end resets src afterwards.
 		p.fail(err)
 	default:
 		p.fail(err)
@@ -233,7 +240,7 @@ func (p *pair) stream(ctx context.Context, d Direction, src, dst net.Conn) {
 }
 
 // endInput tells dst that src has ended.
-func (p *pair) endInput(d Direction, src, dst net.Conn) {
+func (p *pair) endInput(d Direction, src, dst tincan.Conn) {
 	if f := p.o.Trace.HalfClosed; f != nil {
 		f(src, tincan.Remote)
 	}
