@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"math/rand/v2"
@@ -15,31 +16,45 @@ import (
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/relay"
+	"github.com/tincan-ipc/tincan/ws"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kinds are the endpoints that tests listen on.
-var kinds = map[string]func(t *testing.T) string{
-	"tcp":  func(*testing.T) string { return "tcp://127.0.0.1:0" },
-	"unix": func(t *testing.T) string { return "unix:" + filepath.Join(t.TempDir(), "s") },
+// kinds are the endpoints that tests listen on: each stands for a way that bytes are moved and ends passed on.
+var kinds = map[string]struct {
+	endpoint    func(t *testing.T) string
+	noHalfClose bool
+}{
+	"tcp":  {endpoint: func(*testing.T) string { return "tcp://127.0.0.1:0" }},
+	"unix": {endpoint: func(t *testing.T) string { return "unix:" + filepath.Join(t.TempDir(), "s") }},
+	"mem":  {endpoint: func(t *testing.T) string { return "mem:" + t.Name() }},
+	"ws":   {endpoint: func(*testing.T) string { return "ws://127.0.0.1:0/relay" }, noHalfClose: true},
 }
 
 // connect gives the two ends of a connection of some kind.
 func connect(t *testing.T, kind string) (client, server net.Conn) {
 	t.Helper()
-	l, err := tincan.Listen(t.Context(), kinds[kind](t))
+	var config tincan.Config
+	ws.AddTo(&config)
+	l, err := (&tincan.ListenConfig{Config: config}).Listen(t.Context(), kinds[kind].endpoint(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	accepted := make(chan net.Conn, 1)
 	go func() {
-		c, _ := l.Accept()
+		c, err := l.Accept()
+		if err == nil {
+			err = tincan.Handshake(t.Context(), c)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 		accepted <- c
 	}()
-	client, err = tincan.Dial(t.Context(), l.Addr().String())
+	client, err = (&tincan.Dialer{Config: config}).Dial(t.Context(), l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +81,13 @@ func start(t *testing.T, ctx context.Context, from, to string, o *relay.Options)
 	return a, b, ch
 }
 
-func eachPair(t *testing.T, f func(t *testing.T, from, to string)) {
+// eachPair tests every pair of kinds that want picks.
+func eachPair(t *testing.T, want func(from, to string) bool, f func(t *testing.T, from, to string)) {
 	for from := range kinds {
 		for to := range kinds {
+			if !want(from, to) {
+				continue
+			}
 			t.Run(from+"-"+to, func(t *testing.T) { f(t, from, to) })
 		}
 	}
@@ -99,7 +118,8 @@ func send(t *testing.T, c net.Conn, size int) hash.Hash {
 }
 
 func TestStreamsBothWays(t *testing.T) {
-	eachPair(t, func(t *testing.T, from, to string) {
+	halfClosing := func(from, to string) bool { return !kinds[from].noHalfClose && !kinds[to].noHalfClose }
+	eachPair(t, halfClosing, func(t *testing.T, from, to string) {
 		const there, back = 64<<20 + 13, 48<<20 + 7
 		a, b, done := start(t, t.Context(), from, to, nil)
 		sent := make(chan hash.Hash, 2)
@@ -126,8 +146,39 @@ func TestStreamsBothWays(t *testing.T) {
 	})
 }
 
+// Where a side has no half-close, what still comes within EndWait after the
+// end of its input arrives.
+func TestStreamsNoHalfClose(t *testing.T) {
+	toOneWithout := func(from, to string) bool { return !kinds[from].noHalfClose && kinds[to].noHalfClose }
+	eachPair(t, toOneWithout, func(t *testing.T, from, to string) {
+		a, b, done := start(t, t.Context(), from, to, &relay.Options{EndWait: 200 * time.Millisecond})
+		go func() {
+			buf := make([]byte, 16)
+			n, err := io.ReadAtLeast(b, buf, 5)
+			if err == nil {
+				_, err = fmt.Fprintf(b, "got %s", buf[:n])
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+		if _, err := a.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if err := tincan.CloseWrite(a); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(a); string(got) != "got hello" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if got := <-done; got.err != nil {
+			t.Errorf("ended with %+v", got)
+		}
+	})
+}
+
 func TestStreamsSmall(t *testing.T) {
-	eachPair(t, func(t *testing.T, from, to string) {
+	eachPair(t, func(_, _ string) bool { return true }, func(t *testing.T, from, to string) {
 		a, b, done := start(t, t.Context(), from, to, nil)
 		go func() { _, _ = io.Copy(b, b); _ = b.Close() }()
 		buf := make([]byte, 5)
