@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 )
 
 // Cred are the credentials of a local peer, as of the time it connected.
@@ -60,6 +61,16 @@ func CloseWrite(c Conn) error {
 	return opError("shutdown", c, w.CloseWrite())
 }
 
+// CanCloseWrite reports whether c's family has a half-close. Where it has
+// none, the end of one direction is that of both.
+func CanCloseWrite(c Conn) bool {
+	if own, ok := as[interface{ CanCloseWrite() bool }](c, false); ok {
+		return own.CanCloseWrite()
+	}
+	_, ok := as[interface{ CloseWrite() error }](c, false)
+	return ok
+}
+
 // CloseRead ends c's reading side: a blocked and every later Read gives
 // [io.EOF], and what the peer sends is discarded or refused, as the family does.
 // Where the family has no such thing the error is [errors.ErrUnsupported].
@@ -104,4 +115,15 @@ func Handshake(ctx context.Context, c Conn) error {
 		return h.Handshake(ctx)
 	}
 	return nil
+}
+
+// SyscallConn gives the socket of c where what passes c passes the socket
+// byte for byte, which system calls such as splice(2) need. For other
+// connections, such as TLS, the error is [errors.ErrUnsupported].
+func SyscallConn(c Conn) (syscall.RawConn, error) {
+	s, ok := as[syscall.Conn](c, false)
+	if !ok {
+		return nil, opError("raw-control", c, errors.ErrUnsupported)
+	}
+	return s.SyscallConn()
 }
