@@ -115,5 +115,5 @@ func background[T any](f func() T) <-chan T {
 
 // isEOF wants io.EOF itself, as [io.Reader] does: callers compare.
 func isEOF(err error) bool {
-	return err == io.EOF //nolint:errorlint // a wrapped one would be the fault to be found
+	return err == io.EOF // a wrapped one would be the fault to be found
 }
