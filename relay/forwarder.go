@@ -55,7 +55,9 @@ func (f *Forwarder) Message(ctx context.Context, client tincan.MessageConn) erro
 func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), join func(C) (Result, error)) error {
 	target, e, err := dialAny(ctx, f, dial)
 	if err != nil {
-		reset(client) // an orderly end would look like an empty answer
+		if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
+			_ = client.Close()
+		}
 		f.ended(client, e, Result{}, err)
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/tincan-ipc/tincan"
 )
@@ -23,44 +21,39 @@ const maxUDP = 64 << 10
 //
 // No message may be longer than limit bytes; zero means [tincan.DefaultMaxMessage].
 func Messages(ctx context.Context, first, second tincan.MessageConn, limit int, o *Options) (Result, error) {
-	p := newPair(first, second, o)
 	if limit <= 0 {
 		limit = tincan.DefaultMaxMessage
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer p.watch(ctx, func(time.Time) error { cancel(); return nil })()
-	var wg sync.WaitGroup
-	wg.Go(func() { p.messages(ctx, Backward, second, first, limit) })
-	p.messages(ctx, Forward, first, second, limit)
-	wg.Wait()
-	return p.end()
+	p := newPair(ctx, first, second, o)
+	return p.run(p.messages(Forward, first, second, limit), p.messages(Backward, second, first, limit))
 }
 
 // messages moves every message from src to dst, and passes on how it ended.
-func (p *pair) messages(ctx context.Context, d Direction, src, dst tincan.MessageConn, limit int) {
-	err := p.moveMessages(ctx, d, src, dst, limit)
-	p.finish(d, src, dst, err)
+func (p *pair) messages(d Direction, src, dst tincan.MessageConn, limit int) func() {
+	return func() { p.finish(d, src, dst, p.moveMessages(d, src, dst, limit)) }
 }
 
-func (p *pair) moveMessages(ctx context.Context, d Direction, src, dst tincan.MessageConn, limit int) error {
+func (p *pair) moveMessages(d Direction, src, dst tincan.MessageConn, limit int) error {
 	// Of a large buffer only the pages that messages reach take memory.
 	if strings.HasPrefix(src.LocalAddr().Network(), "udp") {
 		limit = min(limit, maxUDP)
 	}
 	buf := make([]byte, limit)
 	for {
-		n, err := src.ReadMessage(ctx, buf)
+		n, err := src.ReadMessage(p.ctx, buf)
 		if err != nil {
 			if err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
 				return err
 			}
 			return &EndError{Direction: d, Reading: true, Err: err}
 		}
+		if err := p.admit(n); err != nil {
+			return err
+		}
 		if tap := p.o.Tap; tap != nil {
 			tap(d, buf[:n])
 		}
-		switch err := dst.WriteMessage(ctx, buf[:n]); {
+		switch err := dst.WriteMessage(p.ctx, buf[:n]); {
 		case errors.Is(err, tincan.ErrMessageTooLong):
 			if f := p.o.Trace.Dropped; f != nil {
 				f(dst.LocalAddr(), src.RemoteAddr(), n)
@@ -69,8 +62,6 @@ func (p *pair) moveMessages(ctx context.Context, d Direction, src, dst tincan.Me
 		case err != nil:
 			return &EndError{Direction: d, Err: err}
 		}
-		if err := p.passed(ctx, d, n); err != nil {
-			return err
-		}
+		p.passed(d, n)
 	}
 }

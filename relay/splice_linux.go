@@ -1,153 +1,204 @@
 package relay
 
 import (
-	"context"
-	"errors"
 	"io"
 	"os"
-	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	canSplice = true
-
-	pipeSize = 1 << 20
-	// Each page in a pipe counts against a limit per user (pipe(7),
-	// pipe-user-pages-soft: 64 MiB by default), so only so many are ever open.
-	maxPipes = 32
-
 	// demoteAfter pieces in a row below smallPiece end a bulk phase.
 	demoteAfter = 16
 	smallPiece  = 8 << 10
 )
 
-var (
-	errDemoted  = errors.New("no longer bulk")
-	errNoSplice = errors.New("these can't be spliced")
-)
+// spliced counts the bytes that went through pipes.
+var spliced atomic.Int64
 
-// A pipe is the kernel buffer that spliced pages pass through.
-type pipe struct{ r, w, size int }
+// kernelPath is what a mover needs to work on the sockets themselves. Its functions are bound once, so that a call allocates nothing.
+type kernelPath struct {
+	src, dst syscall.RawConn // nil where it is no bare socket
+	refused  bool            // the kernel can't splice these
 
-// pipes are open and unused; count says how many are open in all.
-var pipes struct {
-	mu    sync.Mutex // guards what follows
-	free  []*pipe
-	count int
+	tryRead, tryFill, tryDrain func(fd uintptr) bool
+
+	// What they work on, and give.
+	buf *[bufferSize]byte
+	p   *pipe
+	n   int // read, or in the pipe
+	err error
 }
 
-// getPipe gives an empty pipe, nil when no more can be had.
-func getPipe() *pipe {
-	pipes.mu.Lock()
-	defer pipes.mu.Unlock()
-	if n := len(pipes.free); n > 0 {
-		p := pipes.free[n-1]
-		pipes.free = pipes.free[:n-1]
-		return p
-	}
-	if pipes.count >= maxPipes {
-		return nil
-	}
-	var fds [2]int
-	if unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
-		return nil
-	}
-	size, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
-	if err != nil { // the user's limit is reached: it keeps the default size
-		size = 64 << 10
-	}
-	pipes.count++
-	return &pipe{fds[0], fds[1], size}
+// maySplice can be unset by a test.
+var maySplice = true
+
+func (m *mover) prepare() {
+	k := &m.kernel
+	k.src, k.dst = rawSocket(m.src), rawSocket(m.dst)
+	k.refused = m.pair.o.Tap != nil || k.src == nil || k.dst == nil || !maySplice
+	k.tryRead, k.tryFill, k.tryDrain = m.tryRead, m.tryFill, m.tryDrain
 }
 
-// putPipe returns an empty pipe; closing it instead, where it may not be empty.
-func putPipe(p *pipe, empty bool) {
-	pipes.mu.Lock()
-	defer pipes.mu.Unlock()
-	if empty {
-		pipes.free = append(pipes.free, p)
-		return
-	}
-	pipes.count--
-	unix.Close(p.r)
-	unix.Close(p.w)
+// isStreamSocket reports whether raw is a stream socket that never makes a system call wait.
+func isStreamSocket(raw syscall.RawConn) (ok bool) {
+	err := raw.Control(func(fd uintptr) {
+		kind, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+		if err != nil || kind != unix.SOCK_STREAM {
+			return
+		}
+		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
+		ok = err == nil && flags&unix.O_NONBLOCK != 0
+	})
+	return ok && err == nil
 }
 
-// splice moves bulk through a pipe, without copying it through the process,
-// until src ends or the flow is bulk no more (errDemoted).
-func (m *mover) splice(ctx context.Context) (err error) {
-	p := getPipe()
-	if p == nil {
-		return errDemoted // others are using them all
+func (m *mover) readsLazily() bool { return m.kernel.src != nil }
+
+// readLazily reads from src into a buffer that is taken only when there is something.
+func (m *mover) readLazily() (*[bufferSize]byte, int, error) {
+	k := &m.kernel
+	err := k.src.Read(k.tryRead)
+	if err == nil {
+		err = os.NewSyscallError("read", k.err)
 	}
-	inPipe := 0
-	defer func() { putPipe(p, inPipe == 0) }()
+	buf := k.buf
+	k.buf = nil
+	switch {
+	case err != nil:
+		return buf, 0, err
+	case k.n == 0:
+		return buf, 0, io.EOF
+	}
+	m.srcPassed(int64(k.n), 0)
+	return buf, k.n, nil
+}
+
+func (m *mover) tryRead(fd uintptr) bool {
+	k := &m.kernel
+	k.buf = buffers.Get().(*[bufferSize]byte)
+	for {
+		k.n, k.err = unix.Read(int(fd), k.buf[:m.most])
+		switch k.err {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			buffers.Put(k.buf)
+			k.buf = nil
+			return false
+		}
+		return true
+	}
+}
+
+func (m *mover) canSplice() bool { return !m.kernel.refused }
+
+// splice moves bulk through pipes, without copying it through the process. It
+// gives nil when the flow is bulk no more, the kernel refuses, or there is no
+// pipe left: then what comes next is to be copied.
+func (m *mover) splice() error {
+	k := &m.kernel
 	for small := 0; small < demoteAfter; {
-		inPipe, err = fill(p, m.rawSrc)
-		if errors.Is(err, unix.EINVAL) {
-			return errNoSplice
+		if err := m.fill(); err != nil || k.p == nil {
+			return err
 		}
-		if err != nil || inPipe == 0 {
-			if err == nil {
-				err = io.EOF
-			}
-			return m.receiveError(err)
-		}
-		if inPipe < smallPiece {
+		if k.n < smallPiece {
 			small++
 		} else {
 			small = 0
 		}
-		n := inPipe
-		if err := drain(p, m.rawDst, &inPipe); err != nil {
-			if errors.Is(err, unix.EINVAL) {
-				if err := m.empty(p, &inPipe); err != nil {
-					return err
-				}
-				return errors.Join(m.pair.passed(ctx, m.d, n), errNoSplice)
-			}
-			return m.sendError(err)
-		}
-		if err := m.pair.passed(ctx, m.d, n); err != nil {
+		m.srcPassed(int64(k.n), 0)
+		err := m.drain()
+		pipes.put(k.p, k.n == 0)
+		k.p = nil
+		if err != nil || k.refused {
 			return err
 		}
 	}
-	return errDemoted
+	return nil
 }
 
-// fill moves what src has into the empty pipe; 0 is src's end.
-func fill(p *pipe, src syscall.RawConn) (n int, err error) {
-	waitErr := src.Read(func(fd uintptr) bool {
-		n, err = splice(int(fd), p.w, p.size)
-		return err != unix.EAGAIN // the pipe is empty, so it is src that has nothing
-	})
-	if waitErr != nil {
-		return 0, waitErr
+// fill moves what src has into an empty pipe, which it leaves in k.p. That is nil where there is
+// no pipe or the kernel refuses. The error is that of reading, io.EOF at the end.
+func (m *mover) fill() error {
+	k := &m.kernel
+	err := k.src.Read(k.tryFill)
+	switch {
+	case err != nil:
+	case k.err == io.EOF: //nolint:errorlint // tryFill made it
+		err = io.EOF
+	default:
+		err = os.NewSyscallError("splice", k.err)
 	}
-	return n, os.NewSyscallError("splice", err)
+	return m.receiveError(err)
 }
 
-// drain moves the rest bytes in the pipe to dst.
-func drain(p *pipe, dst syscall.RawConn, rest *int) (err error) {
-	waitErr := dst.Write(func(fd uintptr) bool {
-		for *rest > 0 {
-			var n int
-			if n, err = splice(p.r, int(fd), *rest); err != nil {
-				return err != unix.EAGAIN
-			}
-			*rest -= n
-		}
+func (m *mover) tryFill(fd uintptr) bool {
+	k := &m.kernel
+	p := pipes.get()
+	if k.err = nil; p == nil {
 		return true
-	})
-	if waitErr != nil {
-		return waitErr
 	}
-	return os.NewSyscallError("splice", err)
+	k.n, k.err = splice(int(fd), p.w, m.pair.limit(p.size))
+	if k.n > 0 {
+		k.p = p
+		return true
+	}
+	pipes.put(p, true)
+	switch {
+	case k.err == unix.EAGAIN: // the pipe is empty, so it is src that has nothing
+		return false
+	case k.err == nil:
+		k.err = io.EOF
+	case cannotSplice(k.err):
+		k.err, k.refused = nil, true
+	}
+	return true
+}
+
+// drain moves what is in the pipe to dst. Where the kernel refuses to, it is copied.
+func (m *mover) drain() error {
+	k := &m.kernel
+	m.pair.sending[m.d].Store(true)
+	defer m.pair.sending[m.d].Store(false)
+	if err := m.pair.admit(k.n); err != nil {
+		return err
+	}
+	whole := k.n
+	err := k.dst.Write(k.tryDrain)
+	if err == nil {
+		err = os.NewSyscallError("splice", k.err)
+	}
+	sent := whole - k.n
+	m.pair.passed(m.d, sent)
+	m.dstPassed(0, int64(sent))
+	spliced.Add(int64(sent))
+	if cannotSplice(k.err) {
+		k.refused = true
+		return m.empty()
+	}
+	return m.sendError(err)
+}
+
+func (m *mover) tryDrain(fd uintptr) bool {
+	k := &m.kernel
+	for k.err = nil; k.n > 0; {
+		n, err := splice(k.p.r, int(fd), k.n)
+		if err != nil {
+			k.err = err
+			return err != unix.EAGAIN
+		}
+		k.n -= n
+	}
+	return true
+}
+
+// cannotSplice reports an error that tells of the kind of the sockets, or of the kernel, and not of a connection.
+func cannotSplice(err error) bool {
+	return err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EPERM //nolint:errorlint // from splice itself
 }
 
 // splice moves up to most bytes. It never sets SPLICE_F_MORE: dst would hold
@@ -168,62 +219,40 @@ func splice(from, to, most int) (int, error) {
 	}
 }
 
-// empty writes what is in the pipe to dst by hand, where dst can't be spliced to.
-func (m *mover) empty(p *pipe, rest *int) error {
-	buf := buffers.Get().(*[]byte)
+// empty writes what is in the pipe to dst by hand.
+func (m *mover) empty() error {
+	k := &m.kernel
+	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
-	for *rest > 0 {
-		n, err := unix.Read(p.r, (*buf)[:min(*rest, bufferSize)])
+	for k.n > 0 {
+		n, err := unix.Read(k.p.r, buf[:min(k.n, bufferSize)])
 		if err != nil {
 			return m.sendError(os.NewSyscallError("read", err))
 		}
-		*rest -= n
-		if _, err := m.dst.Write((*buf)[:n]); err != nil {
+		k.n -= n
+		sent, err := m.dst.Write(buf[:n])
+		m.pair.passed(m.d, sent)
+		if err != nil {
 			return m.sendError(err)
 		}
 	}
 	return nil
 }
 
-// readLazily reads from src into a buffer that is taken only when there is something.
-func readLazily(src syscall.RawConn) (buf *[]byte, n int, err error, ok bool) {
-	waitErr := src.Read(func(fd uintptr) bool {
-		buf = buffers.Get().(*[]byte)
-		for {
-			n, err = unix.Read(int(fd), *buf)
-			if err != unix.EINTR {
-				break
-			}
-		}
-		if err == unix.EAGAIN {
-			buffers.Put(buf)
-			buf = nil
-			return false
-		}
-		return true
-	})
-	switch {
-	case waitErr != nil:
-		return nil, 0, waitErr, true
-	case err != nil:
-		return buf, 0, os.NewSyscallError("read", err), true
-	case n == 0:
-		return buf, 0, io.EOF, true
-	}
-	return buf, n, nil, true
-}
-
-// awaitSent waits, most at most, until the peer has what was sent to c: a reset would discard it.
-func awaitSent(c tincan.Conn, most time.Duration) {
+// wasReset reports whether the socket of c has no connection any more, though it may never have told so.
+func wasReset(c tincan.Conn) (reset bool) {
 	raw, err := tincan.SyscallConn(c)
 	if err != nil {
-		return
+		return false
 	}
-	for wait, deadline := time.Millisecond, time.Now().Add(most); time.Now().Before(deadline); wait = min(2*wait, 50*time.Millisecond) {
-		var queued int
-		if raw.Control(func(fd uintptr) { queued, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }) != nil || err != nil || queued == 0 {
-			return
+	_ = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.State != unix.BPF_TCP_CLOSE {
+			return // no TCP, or alive
 		}
-		time.Sleep(wait)
-	}
+		// An error that is still to be told came behind an end that was one (SO_ERROR, socket(7)).
+		pending, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		reset = err == nil && pending == 0
+	})
+	return reset
 }
