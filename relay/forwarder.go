@@ -27,8 +27,7 @@ type Forwarder struct {
 	// Options hold for each pair.
 	Options Options
 	// Prepare may change the options of one pair, of which o is a copy. Nil leaves them.
-	// ctx is the one that Stream or Message was called with.
-	Prepare func(ctx context.Context, client, target tincan.Conn, o *Options)
+	Prepare func(client, target tincan.Conn, o *Options)
 	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
 	MaxMessage int
 	// Ended is told how each pair ended.
@@ -44,24 +43,24 @@ type Forwarder struct {
 // target when none answers, else as from [Streams].
 func (f *Forwarder) Stream(ctx context.Context, client net.Conn) error {
 	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(target net.Conn) (Result, error) {
-		return Streams(ctx, client, target, f.options(ctx, client, target))
+		return Streams(ctx, client, target, f.options(client, target))
 	})
 }
 
 // Message is Stream for message connections.
 func (f *Forwarder) Message(ctx context.Context, client tincan.MessageConn) error {
 	return forward(ctx, f, client, (*tincan.Dialer).DialMessageEndpoint, func(target tincan.MessageConn) (Result, error) {
-		return Messages(ctx, client, target, f.MaxMessage, f.options(ctx, client, target))
+		return Messages(ctx, client, target, f.MaxMessage, f.options(client, target))
 	})
 }
 
 // options gives those of one pair.
-func (f *Forwarder) options(ctx context.Context, client, target tincan.Conn) *Options {
+func (f *Forwarder) options(client, target tincan.Conn) *Options {
 	if f.Prepare == nil {
 		return &f.Options
 	}
 	o := f.Options
-	f.Prepare(ctx, client, target, &o)
+	f.Prepare(client, target, &o)
 	return &o
 }
 
