@@ -247,6 +247,9 @@ func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
 	l := newLink(r, single, r.plan.from.isLocal())
 	defer r.showProgress(l)()
 	go func() { done <- r.handle(ctx, l, r.joinStream(l, single)) }()
+	if r.plan.to[0].program != nil {
+		return <-done // it is seen to its end
+	}
 	select {
 	case err := <-done:
 		return err

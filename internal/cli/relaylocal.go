@@ -269,21 +269,23 @@ func (c *child) await(ctx context.Context, err error) error {
 			err = context.Cause(ctx)
 		}
 	}
-	for _, step := range []struct {
-		wait time.Duration
-		then func()
-	}{
-		{programHint, func() { c.Signal(signalOf(context.Cause(c.r.stopping))) }},
-		{programTerm, c.Kill},
-	} {
-		select {
-		case <-c.Done():
-		case <-time.After(step.wait):
-			step.then()
-		}
+	term := func() { c.Signal(signalOf(context.Cause(c.r.stopping))) }
+	if c.link.single && c.r.stopping.Err() != nil {
+		term = c.Kill // it was told when the drain began
 	}
+	c.endAfter(programHint, term)
+	c.endAfter(programTerm, c.Kill)
 	<-c.Done()
 	return c.verdict(ctx, err)
+}
+
+// endAfter sees to the end of a program that doesn't come by itself.
+func (c *child) endAfter(wait time.Duration, end func()) {
+	select {
+	case <-c.Done():
+	case <-time.After(wait):
+		end()
+	}
 }
 
 // verdict says how the relaying to a program ended: by its own status, unless something else failed first.
