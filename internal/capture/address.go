@@ -31,9 +31,9 @@ func (t tuple) sorted() tuple {
 // sides' own, and made-up ones where they have none. taken tells which tuples are in use.
 func tupleOf(kind Kind, first, second net.Addr, n uint64, taken func(tuple) bool) tuple {
 	t := tuple{udp: kind == Messages && (isUDP(first) || isUDP(second))}
-	real := [2]netip.AddrPort{addrPort(first), addrPort(second)}
-	ipv6 := real[First].Addr().Is6() || real[Second].Addr().Is6()
-	for side, a := range real {
+	own := [2]netip.AddrPort{addrPort(first), addrPort(second)}
+	ipv6 := own[First].Addr().Is6() || own[Second].Addr().Is6()
+	for side, a := range own {
 		switch {
 		case !a.IsValid():
 			a = madeUp(Side(side), n, ipv6)

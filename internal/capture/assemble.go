@@ -114,7 +114,7 @@ func (c *assembly) segment(from Side, s segment) {
 	if !h.known && (!s.rst || s.seq != 0) { // not so the RST of a refused connection
 		h.known, h.base = true, s.seq
 	}
-	offset := h.next + int64(int32(s.seq-h.base-uint32(h.next))) //nolint:gosec // sequence numbers are modulo 2^32
+	offset := h.next + int64(int32(s.seq-h.base-uint32(h.next))) // sequence numbers are modulo 2^32
 	if s.rst {
 		for _, side := range []Side{First, Second} {
 			c.deliver(side, s.at, true)

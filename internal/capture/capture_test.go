@@ -124,8 +124,15 @@ func stories() []story {
 		}},
 		{"udp over IPv6", Messages, udp("[::1]:40013"), udp("[::1]:40014"), []step{{Second, Data, pattern(maxDatagram)}, {First, Data, ""}}},
 		{"long messages", Messages, unixgram("/a"), unixgram("/b"), []step{
-			{First, Data, pattern(212_992)}, {First, Data, ""}, {First, Data, ""}, {Second, Data, "b"}, {First, Data, pattern(maxSegment)},
-			{First, Data, pattern(2 * maxSegment)}, {First, End, ""}, {Second, Data, ""}, {Second, End, ""},
+			{First, Data, pattern(212_992)},
+			{First, Data, ""},
+			{First, Data, ""},
+			{Second, Data, "b"},
+			{First, Data, pattern(maxSegment)},
+			{First, Data, pattern(2 * maxSegment)},
+			{First, End, ""},
+			{Second, Data, ""},
+			{Second, End, ""},
 		}},
 	}
 }

@@ -34,7 +34,7 @@ type flowState struct {
 
 func newFlowState(t tuple, l label) flowState {
 	// Other numbers for each connection, so that one that uses a tuple again is not taken for the former.
-	isn := uint32(l.number) * 0x9e3779b1 //nolint:gosec // any bits do
+	isn := uint32(l.number) * 0x9e3779b1
 	return flowState{tuple: t, label: l, seq: [2]uint32{isn, ^isn}}
 }
 
@@ -70,7 +70,7 @@ func (p *packer) write(out *pcapgo.NgWriter, r *record, payload []byte) error {
 	if f.reset || f.ended[r.from] {
 		return nil
 	}
-	f.seq[r.from] += uint32(r.skipped) //nolint:gosec // a gap as wide as what is missing, modulo 2^32 as TCP has it
+	f.seq[r.from] += uint32(r.skipped) // a gap as wide as what is missing, modulo 2^32 as TCP has it
 	switch r.op {
 	case End:
 		f.ended[r.from] = true
@@ -132,7 +132,7 @@ func (p *packer) segment(out *pcapgo.NgWriter, r *record, from Side, fl flags, p
 			{OptionType: layers.TCPOptionKindWindowScale, OptionData: []byte{windowScale}},
 		}
 	}
-	f.seq[from] += uint32(len(payload)) //nolint:gosec // at most maxSegment
+	f.seq[from] += uint32(len(payload))
 	f.unacked[from] += len(payload)
 	if fl.syn || fl.fin {
 		f.seq[from]++

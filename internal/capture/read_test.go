@@ -20,13 +20,19 @@ import (
 var foreign = []string{"ethernet.pcap", "cooked.pcap", "cooked2.pcap", "wireshark.pcapng"}
 
 func TestForeign(t *testing.T) {
-	big := string(pattern(3000)) // which went in fragments
+	big := pattern(3000) // which went in fragments
 	talk := []step{
 		{First, Data, "hello\n"}, {Second, Data, "world\n"}, {First, End, ""}, {Second, Data, "bye\n"}, {Second, End, ""},
 	}
 	datagrams := []step{
-		{First, Data, "a"}, {Second, Data, "a"}, {First, Data, ""}, {Second, Data, ""}, {First, Data, "b"}, {Second, Data, "b"},
-		{First, Data, big}, {Second, Data, big},
+		{First, Data, "a"},
+		{Second, Data, "a"},
+		{First, Data, ""},
+		{Second, Data, ""},
+		{First, Data, "b"},
+		{Second, Data, "b"},
+		{First, Data, big},
+		{Second, Data, big},
 	}
 	want := [][]step{talk, datagrams, talk, datagrams, {{First, Data, "cut"}, {First, Reset, ""}}, {{Second, Reset, ""}}}
 	for _, name := range foreign {
@@ -226,9 +232,15 @@ func TestAssembleTimes(t *testing.T) {
 // TestAgain shows that a port used again makes another flow.
 func TestAgain(t *testing.T) {
 	segs := []seg{
-		{flags: "S"}, {back: true, flags: "SA"}, {data: "one", flags: "F"}, {back: true, flags: "F"},
-		{flags: "S"}, {back: true, flags: "SA"}, {data: "two"},
-		{seq: 1000, flags: "S"}, {seq: 1000, data: "three"},
+		{flags: "S"},
+		{back: true, flags: "SA"},
+		{data: "one", flags: "F"},
+		{back: true, flags: "F"},
+		{flags: "S"},
+		{back: true, flags: "SA"},
+		{data: "two"},
+		{seq: 1000, flags: "S"},
+		{seq: 1000, data: "three"},
 	}
 	r, err := Read(bytes.NewReader(file(t, frames()["raw"], true, segs)))
 	if err != nil || len(r.Flows) != 3 {

@@ -145,11 +145,20 @@ func (f *filling) Close() error { return f.then.Close() }
 type stuck struct {
 	sink
 	writes  int
+	stands  chan struct{} // gets a value when it stands still
 	release chan struct{}
+}
+
+func newStuck() *stuck {
+	return &stuck{stands: make(chan struct{}, 1), release: make(chan struct{})}
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
 	if s.writes++; s.writes > 1 {
+		select {
+		case s.stands <- struct{}{}:
+		default:
+		}
 		<-s.release
 	}
 	return s.sink.Write(p)
@@ -158,13 +167,14 @@ func (s *stuck) Write(p []byte) (int, error) {
 // lossy records on a disk that stands still until something is lost, and gives the file.
 func lossy(t *testing.T) []byte {
 	t.Helper()
-	disk := &stuck{release: make(chan struct{})}
+	disk := newStuck()
 	w, err := newWriter(disk, &Options{Buffer: 64 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := w.Connection(Stream, nil, nil)
 	c.Data(First, []byte("before"))
+	<-disk.stands
 	block := []byte(pattern(10_000))
 	for w.Lost().Events < 3 {
 		c.Data(Second, block)
@@ -236,7 +246,7 @@ func TestTooLong(t *testing.T) {
 // TestWait shows how long a call is held up: as long as the disk stands still, but once and no longer than Wait.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := &stuck{release: make(chan struct{})}
+		disk := newStuck()
 		w, err := newWriter(disk, &Options{Buffer: 64 << 10, Wait: time.Second})
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +291,7 @@ func TestWaitEnds(t *testing.T) {
 	for _, end := range []string{"room", "close"} {
 		t.Run(end, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				disk := &stuck{release: make(chan struct{})}
+				disk := newStuck()
 				w, err := newWriter(disk, &Options{Buffer: 64 << 10, Wait: time.Minute})
 				if err != nil {
 					t.Fatal(err)
