@@ -104,7 +104,7 @@ carries data alone; words go to standard error.
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-verb"}) // --help is enough
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
-		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.replayCommand(), p.calcCommand(),
+		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.replayCommand(), p.calcCommand(),
 		p.certCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	return root

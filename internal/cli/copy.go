@@ -27,11 +27,14 @@ type tap struct {
 func newTap(idle *idleWatch, limit tincan.Size, hex *hexDump) *tap {
 	t := &tap{idle: idle, hex: hex}
 	if limit > 0 {
-		// A tenth of a second's worth may pass at once, so that short pauses don't cost rate.
-		burst := max(1, min(int(limit/10), bulkBuffer))
-		t.limit = rate.NewLimiter(rate.Limit(limit), burst)
+		t.limit = newLimiter(limit)
 	}
 	return t
+}
+
+// newLimiter lets a tenth of a second's worth pass at once, so that short pauses don't cost rate.
+func newLimiter(limit tincan.Size) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(limit), max(1, min(int(limit/10), bulkBuffer)))
 }
 
 // plain reports whether t has to see the bytes at no time, but count them in the end.

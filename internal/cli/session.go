@@ -16,6 +16,9 @@ import (
 // the family can't pass that end on.
 const quietTime = time.Second
 
+// remoteSide is how a session names its peer.
+const remoteSide = "the remote side"
+
 // errQuiet ends a session in order: input has ended and nothing comes any more.
 var errQuiet = errors.New("quiet since the end of input")
 
@@ -131,7 +134,7 @@ func (s *session) exchange(ctx context.Context) error {
 			}
 		}
 	}
-	return sayWho(sendErr)
+	return sayWho(remoteSide, sendErr)
 }
 
 // sent is how the sending direction ended. The peer was told so where the family can.
@@ -163,7 +166,7 @@ func (s *session) receivingEnded(ctx context.Context, h half) error {
 	case h.writeErr != nil:
 		return &localError{doing: "write standard output", err: h.writeErr}
 	case h.readErr != nil:
-		return sayWho(h.readErr)
+		return sayWho(remoteSide, h.readErr)
 	}
 	if f := s.trace.HalfClosed; f != nil {
 		f(s.conn, tincan.Remote)
@@ -216,18 +219,18 @@ func (s *session) halfCloses() bool {
 }
 
 // sayWho says which side cut a connection short.
-func sayWho(err error) error {
+func sayWho(who string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the remote side ended without saying that it was done, what came may be cut short: %w", err)
+		return fmt.Errorf("%s ended without saying that it was done, what came may be cut short: %w", who, err)
 	case errors.Is(err, errBrokenPipe):
-		return fmt.Errorf("the remote side takes no more, not all was sent: %w", err)
+		return fmt.Errorf("%s takes no more, not all was sent: %w", who, err)
 	case tincan.KindOf(err) == tincan.KindDenied:
-		return fmt.Errorf("the remote side turned this one away: %w", err)
+		return fmt.Errorf("%s turned this one away: %w", who, err)
 	case tincan.KindOf(err) == tincan.KindReset:
-		return fmt.Errorf("the remote side reset the connection: %w", err)
+		return fmt.Errorf("%s reset the connection: %w", who, err)
 	}
 	return err
 }
