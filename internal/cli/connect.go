@@ -57,6 +57,11 @@ func (p *program) connect(ctx context.Context, f *sessionFlags, url string) erro
 	if err := f.check(e); err != nil {
 		return err
 	}
+	stopRecording, err := p.startRecording(f.record)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
 	ctx, cancel := f.bounded(ctx)

@@ -119,6 +119,11 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	if err != nil {
 		return err
 	}
+	stopRecording, err := p.startRecording(f.record)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	ctx := cmd.Context()
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()

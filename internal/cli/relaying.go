@@ -85,12 +85,15 @@ func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	if r.total != nil {
 		o.Limiters = append(o.Limiters, r.total)
 	}
-	o.Tap = r.tap(l)
+	o.Tap = r.tap(l, l.recorded(r.recorder, target, o))
 }
 
-// tap gives what is to see all that passes over l, nil where nothing is.
-func (r *relaying) tap(l *link) func(relay.Direction, []byte) {
+// tap gives what is to see all that passes over l, record among them if there is one; nil where nothing is.
+func (r *relaying) tap(l *link, record func(relay.Direction, []byte)) func(relay.Direction, []byte) {
 	var taps []func(relay.Direction, []byte)
+	if record != nil {
+		taps = append(taps, record)
+	}
 	if r.flags.hex {
 		var dumps [2]*hexDump // each direction has its own, and is one goroutine's
 		for _, d := range []relay.Direction{relay.Forward, relay.Backward} {
