@@ -130,7 +130,7 @@ func (m *mover) send(p []byte) error {
 }
 
 func (m *mover) receiveError(err error) error {
-	if err == nil || err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
+	if err == nil || err == io.EOF { // only the bare one is an orderly end
 		return err
 	}
 	return &EndError{Direction: m.d, Reading: true, Err: err}

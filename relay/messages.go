@@ -42,7 +42,7 @@ func (p *pair) moveMessages(d Direction, src, dst tincan.MessageConn, limit int)
 	for {
 		n, err := src.ReadMessage(p.ctx, buf)
 		if err != nil {
-			if err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
+			if err == io.EOF { // only the bare one is an orderly end
 				return err
 			}
 			return &EndError{Direction: d, Reading: true, Err: err}

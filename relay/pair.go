@@ -212,7 +212,7 @@ func (p *pair) end() error {
 
 // finish passes on to dst how src ended.
 func (p *pair) finish(d Direction, src, dst tincan.Conn, err error) {
-	if err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
+	if err == io.EOF { // only the bare one is an orderly end
 		if err = p.falseEnd(d, src); err == nil {
 			close(p.over[d])
 			p.endInput(d, src, dst)

@@ -247,7 +247,7 @@ func end(c net.Conn) error {
 
 // expectEnd reads the orderly end.
 func expectEnd(c net.Conn) error {
-	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // the bare one is what is promised
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF { // the bare one is what is promised
 		return errors.Join(errors.New("no orderly end"), err)
 	}
 	return nil

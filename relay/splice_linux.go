@@ -128,7 +128,7 @@ func (m *mover) fill() error {
 	err := k.src.Read(k.tryFill)
 	switch {
 	case err != nil:
-	case k.err == io.EOF: //nolint:errorlint // tryFill made it
+	case k.err == io.EOF: // tryFill made it
 		err = io.EOF
 	default:
 		err = os.NewSyscallError("splice", k.err)
@@ -198,7 +198,7 @@ func (m *mover) tryDrain(fd uintptr) bool {
 
 // cannotSplice reports an error that tells of the kind of the sockets, or of the kernel, and not of a connection.
 func cannotSplice(err error) bool {
-	return err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EPERM //nolint:errorlint // from splice itself
+	return err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EPERM // from splice itself
 }
 
 // splice moves up to most bytes. It never sets SPLICE_F_MORE: dst would hold

@@ -100,7 +100,7 @@ func (l *listener) listen(p peer) {
 		}
 		switch {
 		case err == nil || tooLong:
-		case err == io.EOF: //nolint:errorlint // only the bare one is an orderly end
+		case err == io.EOF: // only the bare one is an orderly end
 			l.over, l.report.Ending = true, End
 		case tincan.KindOf(err) == tincan.KindReset:
 			l.over, l.report.Ending = true, Reset

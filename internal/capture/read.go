@@ -105,7 +105,7 @@ func Read(r io.Reader) (*Recording, error) {
 		if err != nil {
 			a.finish()
 			recording.Dropped = source.dropped()
-			if err == io.EOF { //nolint:errorlint // only the bare one is the end
+			if err == io.EOF { // only the bare one is the end
 				return recording, nil
 			}
 			return recording, fmt.Errorf("packet %d: %w", n+1, formatError(err))
@@ -172,7 +172,7 @@ func newSource(r io.Reader) (*source, error) {
 func (s *source) next() (packet, error) {
 	if s.classic != nil {
 		data, info, err := s.classic.ReadPacketData()
-		if err == io.EOF && info.CaptureLength > 0 { //nolint:errorlint // the library's own
+		if err == io.EOF && info.CaptureLength > 0 { // the library's own
 			err = io.ErrUnexpectedEOF // right after a packet's header
 		}
 		return packet{at: info.Timestamp, link: s.classic.LinkType(), data: data}, err

@@ -117,7 +117,7 @@ func TestDiskFull(t *testing.T) {
 	if len(errs) != 1 || !errors.Is(errs[0], syscall.ENOSPC) {
 		t.Errorf("OnError was told %v", errs)
 	}
-	if again := w.Close(); again != err { //nolint:errorlint // the very same
+	if again := w.Close(); again != err { // the very same
 		t.Errorf("Close again: %v", again)
 	}
 	if _, err := Create("/dev/full", nil); !errors.Is(err, syscall.ENOSPC) {
