@@ -53,20 +53,25 @@ func (r *relaying) showProgress(l *link) (stop func()) {
 			size = n
 		}
 	}
-	bar := newProgressBar(r.stderr, size)
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
+		var bar *progressbar.ProgressBar // none for what takes but a moment
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
+				if bar == nil {
+					bar = newProgressBar(r.stderr, size)
+				}
 				_ = bar.Set64(l.passed(size))
 			case <-done:
-				_ = bar.Set64(l.passed(size))
-				_ = bar.Exit()
-				_, _ = r.stderr.WriteString("\n")
+				if bar != nil {
+					_ = bar.Set64(l.passed(size))
+					_ = bar.Exit()
+					_, _ = r.stderr.WriteString("\n")
+				}
 				return
 			}
 		}
@@ -87,7 +92,7 @@ func (l *link) passed(size int64) int64 {
 
 func newProgressBar(w io.Writer, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionUseIECUnits(true),
 		progressbar.OptionThrottle(progressEvery/2), progressbar.OptionSetWidth(30), progressbar.OptionSpinnerType(14))
 }
 
