@@ -340,7 +340,7 @@ func TestRelayProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown, code := onTerminal(t, false, "", "", "relay", "--rate", "6MiB/s", "file:"+file, discard.url)
-	if code != 0 || !strings.Contains(shown, "100%") || !strings.Contains(shown, "/3.0 MiB") {
+	if code != 0 || !strings.Contains(shown, "100%") || !strings.Contains(shown, "/3.0 MiB,") {
 		t.Errorf("exit %d, shown %q", code, shown)
 	}
 	if got := run(t, "", "relay", "file:"+file, discard.url); got.code != 0 || got.stderr != "" {

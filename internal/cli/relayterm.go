@@ -56,18 +56,16 @@ func (r *relaying) showProgress(l *link) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		var bar *progressbar.ProgressBar // none for what takes but a moment
+		bar, shown := newProgressBar(r.stderr, size), false // it isn't for what takes but a moment
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				if bar == nil {
-					bar = newProgressBar(r.stderr, size)
-				}
+				shown = true
 				_ = bar.Set64(l.passed(size))
 			case <-done:
-				if bar != nil {
+				if shown {
 					_ = bar.Set64(l.passed(size))
 					_ = bar.Exit()
 					_, _ = r.stderr.WriteString("\n")
@@ -92,7 +90,7 @@ func (l *link) passed(size int64) int64 {
 
 func newProgressBar(w io.Writer, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
 		progressbar.OptionThrottle(progressEvery/2), progressbar.OptionSetWidth(30), progressbar.OptionSpinnerType(14))
 }
 
