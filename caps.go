@@ -61,6 +61,16 @@ func CloseWrite(c Conn) error {
 	return opError("shutdown", c, w.CloseWrite())
 }
 
+// CanCloseWrite reports whether c's family has a half-close. Where it has
+// none, the end of one direction is that of both.
+func CanCloseWrite(c Conn) bool {
+	if own, ok := as[interface{ CanCloseWrite() bool }](c, false); ok {
+		return own.CanCloseWrite()
+	}
+	_, ok := as[interface{ CloseWrite() error }](c, false)
+	return ok
+}
+
 // CloseRead ends c's reading side: a blocked and every later Read gives
 // [io.EOF], and what the peer sends is discarded or refused, as the family does.
 // Where the family has no such thing the error is [errors.ErrUnsupported].

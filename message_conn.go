@@ -138,6 +138,9 @@ func (c *messageConn) CloseWrite() error {
 	return c.opError("shutdown", errors.ErrUnsupported)
 }
 
+// CanCloseWrite is for the function [CanCloseWrite].
+func (c *messageConn) CanCloseWrite() bool { return c.kind == packets }
+
 // CloseRead is for the function [CloseRead].
 func (c *messageConn) CloseRead() error {
 	if u, ok := c.socket.(*net.UnixConn); ok && c.kind == packets {

@@ -18,8 +18,10 @@ func unsent(c Conn) (n int) {
 		return 0
 	}
 	err = raw.Control(func(fd uintptr) {
-		// With a Unix socket the same request tells what the peer has not read.
-		if protocol, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil && protocol == unix.IPPROTO_TCP {
+		// With a Unix socket the same request tells what the peer has not read, and
+		// that of a connection which is gone will never be acknowledged.
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil && info.State != unix.BPF_TCP_CLOSE {
 			n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 		}
 	})

@@ -7,10 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -29,7 +27,7 @@ type pair struct {
 	sending [2]atomic.Bool   // that direction holds something that it has read and not yet sent
 	held    atomic.Int32     // directions that wait for a limiter
 	closing atomic.Bool      // a connection without half-close was closed because its input had ended
-	over    [2]chan struct{} // closed when that direction has ended
+	over    [2]chan struct{} // closed when nothing more comes in that direction
 
 	mu   sync.Mutex // guards what follows
 	err  error      // the first, which is the cause of what followed
@@ -214,48 +212,63 @@ func (p *pair) end() error {
 
 // finish passes on to dst how src ended.
 func (p *pair) finish(d Direction, src, dst tincan.Conn, err error) {
-	defer close(p.over[d])
 	if err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
 		if err = p.falseEnd(d, src); err == nil {
+			close(p.over[d])
 			p.endInput(d, src, dst)
 			return
 		}
 	}
+	defer close(p.over[d])
 	first, _ := p.failure(d)
 	var end *EndError
 	switch {
 	case p.ctx.Err() != nil:
 		p.fail(d, context.Cause(p.ctx))
 	case errors.Is(err, net.ErrClosed) && first != nil:
-		// The other direction closed it, and has said why.
+		// The other direction closed it, and has said why; end does the rest.
 	case errors.Is(err, net.ErrClosed) && p.closing.Load():
-		p.endInput(d, src, dst)
+		// The other direction closed src, in order; end does so with dst.
 	case errors.As(err, &end) && !end.Reading:
 		p.fail(d, err)
-		// The other direction may still deliver; end resets src afterwards. Whoever
-		// sends to a Unix socket can be told meanwhile that nobody reads.
-		if network := src.LocalAddr().Network(); strings.HasPrefix(network, "unix") || network == "mem" {
-			_ = tincan.CloseRead(src)
-		}
+		p.refuseInput(src) // the other direction may still deliver; end resets src afterwards
 	default:
 		p.fail(d, err)
 		p.reset(dst)
 	}
 }
 
-// falseEnd gives the error that an end hides: when a socket is reset while
-// both directions use it, the one that sends may be told and the one that receives then finds what looks like an end.
+// refuseInput tells whoever sends to src, where the family can, that nobody reads any more.
+func (p *pair) refuseInput(src tincan.Conn) {
+	if network := src.LocalAddr().Network(); network != "unix" && network != "mem" || tincan.CloseRead(src) != nil {
+		return
+	}
+	// Linux wakes a sender that waits for room only when there is some.
+	if r, ok := src.(io.Reader); ok {
+		_, _ = io.Copy(io.Discard, r)
+	}
+}
+
+// falseEnd gives the error that an end hides. A reset is told once, and where both directions use the
+// socket the one that sends may be told; the one that receives then finds what looks like an end.
+//
+// A socket that was reset behind its end can't be told from one that was reset in place of it. Then it
+// counts as a reset: to take a part for the whole would be worse.
 func (p *pair) falseEnd(d Direction, src tincan.Conn) error {
+	if !wasReset(src) {
+		return nil
+	}
 	other := 1 - d
-	if wasReset(src) {
-		select {
-		case <-p.over[other]: // it is about to end, with that error, or has just half-closed src itself
-		case <-p.ctx.Done():
-		}
+	t := time.NewTimer(p.o.EndWait)
+	defer t.Stop()
+	select {
+	case <-p.over[other]: // it was told and is about to end, or it has half-closed src itself
+	case <-p.ctx.Done():
+	case <-t.C:
 	}
 	_, err := p.failure(other)
 	var end *EndError
-	if errors.As(err, &end) && !end.Reading && tincan.KindOf(err) != tincan.KindNone && !errors.Is(err, syscall.EPIPE) {
+	if errors.As(err, &end) && !end.Reading {
 		return &EndError{Direction: d, Reading: true, Err: end.Err}
 	}
 	return nil
@@ -266,18 +279,20 @@ func (p *pair) endInput(d Direction, src, dst tincan.Conn) {
 	if f := p.o.Trace.HalfClosed; f != nil {
 		f(src, tincan.Remote)
 	}
-	err := tincan.CloseWrite(dst)
-	switch {
-	case err == nil:
-		if f := p.o.Trace.HalfClosed; f != nil {
+	if tincan.CanCloseWrite(dst) {
+		err := tincan.CloseWrite(dst) // where it fails dst is gone already, which its own direction tells
+		if f := p.o.Trace.HalfClosed; f != nil && err == nil {
 			f(dst, tincan.Local)
 		}
-	case errors.Is(err, errors.ErrUnsupported):
+		if tincan.CanCloseWrite(src) {
+			return
+		}
+		// The end of src was that of both its directions: nothing from dst can be delivered any more.
+	} else {
 		p.awaitQuiet(1 - d)
-		p.closing.Store(true)
-		_ = dst.Close()
 	}
-	// Any other error: dst is gone already, which its own direction tells.
+	p.closing.Store(true)
+	_ = dst.Close()
 }
 
 // awaitQuiet returns when direction d has ended, or had nothing to do for EndWait.

@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	pipeSize = 1 << 20
+	pipeSize = 512 << 10
 	// Each page in a pipe counts against a limit per user (pipe(7),
 	// pipe-user-pages-soft: 64 MiB by default), so only so many are ever open.
-	maxPipes = 32
+	maxPipes = 64
 	// pipeRest is how long a pipe is kept open unused.
 	pipeRest = 10 * time.Second
 )

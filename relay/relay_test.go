@@ -3,58 +3,105 @@ package relay_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/relay"
+	"github.com/tincan-ipc/tincan/service"
 	"github.com/tincan-ipc/tincan/ws"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kinds are the endpoints that tests listen on: each stands for a way that bytes are moved and ends passed on.
-var kinds = map[string]struct {
+// patience bounds what a test waits for, so that a hang fails and names what hung.
+const patience = 20 * time.Second
+
+// kind is a sort of connection: each stands for a way that bytes are moved and ends passed on.
+type kind struct {
 	endpoint    func(t *testing.T) string
+	watched     bool // as a server with timeouts hands it over
 	noHalfClose bool
-}{
-	"tcp":  {endpoint: func(*testing.T) string { return "tcp://127.0.0.1:0" }},
-	"unix": {endpoint: func(t *testing.T) string { return "unix:" + filepath.Join(t.TempDir(), "s") }},
-	"mem":  {endpoint: func(t *testing.T) string { return "mem:" + t.Name() }},
-	"ws":   {endpoint: func(*testing.T) string { return "ws://127.0.0.1:0/relay" }, noHalfClose: true},
+	linux       bool
 }
 
+var kinds = map[string]kind{
+	"tcp":      {endpoint: fixed("tcp://127.0.0.1:0")},
+	"counted":  {endpoint: fixed("tcp://127.0.0.1:0?max-conns=10")},
+	"watched":  {endpoint: fixed("tcp://127.0.0.1:0"), watched: true},
+	"unix":     {endpoint: func(t *testing.T) string { return "unix:" + filepath.Join(t.TempDir(), "s") }},
+	"abstract": {endpoint: func(t *testing.T) string { return "unix:@" + nameFor(t) }, linux: true},
+	"tls":      {endpoint: fixed("tls://127.0.0.1:0")},
+	"ws":       {endpoint: fixed("ws://127.0.0.1:0/relay"), noHalfClose: true},
+	"mem":      {endpoint: func(t *testing.T) string { return "mem:" + nameFor(t) }},
+}
+
+func fixed(url string) func(*testing.T) string { return func(*testing.T) string { return url } }
+
+var nameCount struct {
+	sync.Mutex
+	n int
+}
+
+// nameFor gives a name that no other listener of this process has.
+func nameFor(t *testing.T) string {
+	nameCount.Lock()
+	defer nameCount.Unlock()
+	nameCount.n++
+	return fmt.Sprintf("tincan-relay-%d-%d-%s", os.Getpid(), nameCount.n, filepath.Base(t.Name()))
+}
+
+// config is what both ends of every kind are opened with.
+var config = sync.OnceValue(func() (c tincan.Config) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	c.TLS = &tls.Config{Certificates: s.TLS.Certificates, RootCAs: pool}
+	ws.AddTo(&c)
+	return c
+})
+
 // connect gives the two ends of a connection of some kind.
-func connect(t *testing.T, kind string) (client, server net.Conn) {
+func connect(t *testing.T, name string) (client, server net.Conn) {
 	t.Helper()
-	var config tincan.Config
-	ws.AddTo(&config)
-	l, err := (&tincan.ListenConfig{Config: config}).Listen(t.Context(), kinds[kind].endpoint(t))
+	k := kinds[name]
+	l, err := (&tincan.ListenConfig{Config: config()}).Listen(t.Context(), k.endpoint(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
 	accepted := make(chan net.Conn, 1)
-	go func() {
-		c, err := l.Accept()
-		if err == nil {
-			err = tincan.Handshake(t.Context(), c)
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- c
-	}()
-	client, err = (&tincan.Dialer{Config: config}).Dial(t.Context(), l.Addr().String())
+	if k.watched {
+		serveWatched(t, l, accepted)
+	} else {
+		defer l.Close()
+		go func() {
+			c, err := l.Accept()
+			if err == nil {
+				err = tincan.Handshake(t.Context(), c)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			accepted <- c
+		}()
+	}
+	client, err = (&tincan.Dialer{Config: config()}).Dial(t.Context(), l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,13 +110,33 @@ func connect(t *testing.T, kind string) (client, server net.Conn) {
 	return client, server
 }
 
+// serveWatched hands over what a server accepts, wrapped as its handlers see it.
+func serveWatched(t *testing.T, l net.Listener, accepted chan<- net.Conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	s := service.Server{IdleTimeout: time.Hour, Drain: -1}
+	go func() {
+		served <- s.Serve(ctx, l, func(ctx context.Context, c net.Conn) error {
+			accepted <- c
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 type outcome struct {
 	result relay.Result
 	err    error
 }
 
 // start relays between new connections and gives their far ends.
-func start(t *testing.T, ctx context.Context, from, to string, o *relay.Options) (a, b net.Conn, done <-chan outcome) {
+func start(ctx context.Context, t *testing.T, from, to string, o *relay.Options) (a, b net.Conn, done <-chan outcome) {
 	t.Helper()
 	a, first := connect(t, from)
 	second, b := connect(t, to)
@@ -78,190 +145,110 @@ func start(t *testing.T, ctx context.Context, from, to string, o *relay.Options)
 		r, err := relay.Streams(ctx, first, second, o)
 		ch <- outcome{r, err}
 	}()
+	limit := time.Now().Add(patience)
+	_, _ = a.SetDeadline(limit), b.SetDeadline(limit)
 	return a, b, ch
 }
 
-// eachPair tests every pair of kinds that want picks.
-func eachPair(t *testing.T, want func(from, to string) bool, f func(t *testing.T, from, to string)) {
-	for from := range kinds {
-		for to := range kinds {
-			if !want(from, to) {
+// await gives how a relay ended.
+func await(t *testing.T, done <-chan outcome) outcome {
+	t.Helper()
+	select {
+	case o := <-done:
+		return o
+	case <-time.After(patience):
+		stacks := make([]byte, 64<<10)
+		t.Fatalf("the relay goes on\n%s", stacks[:runtime.Stack(stacks, true)])
+		return outcome{}
+	}
+}
+
+// eachPair tests every pair of kinds that want picks; nil picks all.
+func eachPair(t *testing.T, want func(from, to kind) bool, f func(t *testing.T, from, to string)) {
+	names := slices.Sorted(maps.Keys(kinds))
+	for _, from := range names {
+		for _, to := range names {
+			if want != nil && !want(kinds[from], kinds[to]) {
 				continue
 			}
-			t.Run(from+"-"+to, func(t *testing.T) { f(t, from, to) })
+			t.Run(from+"-"+to, func(t *testing.T) {
+				if (kinds[from].linux || kinds[to].linux) && runtime.GOOS != "linux" {
+					t.Skip("Linux only")
+				}
+				t.Parallel()
+				f(t, from, to)
+			})
 		}
 	}
 }
 
-// send writes size random bytes in pieces of random lengths, then half-closes.
-func send(t *testing.T, c net.Conn, size int) hash.Hash {
+func halfClosing(from, to kind) bool { return !from.noHalfClose && !to.noHalfClose }
+
+// pattern gives size bytes that tell a place from another.
+func pattern(size int, seed uint64) []byte {
+	b := make([]byte, (size+7)&^7)
+	r := rand.New(rand.NewPCG(seed, uint64(size)))
+	for i := 0; i < len(b); i += 8 {
+		v := r.Uint64()
+		for j := range 8 {
+			b[i+j] = byte(v >> (8 * j))
+		}
+	}
+	return b[:size]
+}
+
+// send writes p in pieces of random lengths.
+func send(c net.Conn, p []byte) error {
+	r := rand.New(rand.NewPCG(1, uint64(len(p))))
+	for len(p) > 0 {
+		n := min(len(p), 1+r.IntN(256<<10))
+		if _, err := c.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// receive reads as much as want and compares.
+func receive(c net.Conn, want []byte) error {
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(c, got); err != nil {
+		return fmt.Errorf("after %d bytes: %w", n, err)
+	}
+	if !bytes.Equal(got, want) {
+		return errors.New("the bytes differ")
+	}
+	return nil
+}
+
+// all runs each f in a goroutine and fails on any error.
+func all(t *testing.T, fs ...func() error) {
 	t.Helper()
-	h := sha256.New()
-	r := rand.New(rand.NewPCG(1, uint64(size)))
-	piece := make([]byte, 256<<10)
-	for i := range piece {
-		piece[i] = byte(r.Uint32())
-	}
-	for rest := size; rest > 0; {
-		n := min(rest, 1+r.IntN(len(piece)))
-		h.Write(piece[:n])
-		if _, err := c.Write(piece[:n]); err != nil {
-			t.Errorf("sending: %v", err)
-			return h
-		}
-		rest -= n
-	}
-	if err := tincan.CloseWrite(c); err != nil {
-		t.Errorf("half-close: %v", err)
-	}
-	return h
-}
-
-func TestStreamsBothWays(t *testing.T) {
-	halfClosing := func(from, to string) bool { return !kinds[from].noHalfClose && !kinds[to].noHalfClose }
-	eachPair(t, halfClosing, func(t *testing.T, from, to string) {
-		const there, back = 64<<20 + 13, 48<<20 + 7
-		a, b, done := start(t, t.Context(), from, to, nil)
-		sent := make(chan hash.Hash, 2)
-		go func() { sent <- send(t, a, there) }()
-		received := sha256.New()
-		if n, err := io.Copy(received, b); n != there || err != nil {
-			t.Errorf("forward: %d bytes, %v", n, err)
-		}
-		if !bytes.Equal((<-sent).Sum(nil), received.Sum(nil)) {
-			t.Error("forward: the bytes differ")
-		}
-		// The other direction goes on after the first has ended.
-		go func() { sent <- send(t, b, back) }()
-		received = sha256.New()
-		if n, err := io.Copy(received, a); n != back || err != nil {
-			t.Errorf("backward: %d bytes, %v", n, err)
-		}
-		if !bytes.Equal((<-sent).Sum(nil), received.Sum(nil)) {
-			t.Error("backward: the bytes differ")
-		}
-		if got := <-done; got.err != nil || got.result != (relay.Result{Forward: there, Backward: back}) {
-			t.Errorf("ended with %+v", got)
-		}
-	})
-}
-
-// Where a side has no half-close, what still comes within EndWait after the
-// end of its input arrives.
-func TestStreamsNoHalfClose(t *testing.T) {
-	toOneWithout := func(from, to string) bool { return !kinds[from].noHalfClose && kinds[to].noHalfClose }
-	eachPair(t, toOneWithout, func(t *testing.T, from, to string) {
-		a, b, done := start(t, t.Context(), from, to, &relay.Options{EndWait: 200 * time.Millisecond})
-		go func() {
-			buf := make([]byte, 16)
-			n, err := io.ReadAtLeast(b, buf, 5)
-			if err == nil {
-				_, err = fmt.Fprintf(b, "got %s", buf[:n])
-			}
-			if err != nil {
+	var wg sync.WaitGroup
+	for _, f := range fs {
+		wg.Go(func() {
+			if err := f(); err != nil {
 				t.Error(err)
-			}
-		}()
-		if _, err := a.Write([]byte("hello")); err != nil {
-			t.Fatal(err)
-		}
-		if err := tincan.CloseWrite(a); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(a); string(got) != "got hello" || err != nil {
-			t.Errorf("got %q, %v", got, err)
-		}
-		if got := <-done; got.err != nil {
-			t.Errorf("ended with %+v", got)
-		}
-	})
-}
-
-func TestStreamsSmall(t *testing.T) {
-	eachPair(t, func(_, _ string) bool { return true }, func(t *testing.T, from, to string) {
-		a, b, done := start(t, t.Context(), from, to, nil)
-		go func() { _, _ = io.Copy(b, b); _ = b.Close() }()
-		buf := make([]byte, 5)
-		for range 1000 {
-			if _, err := a.Write([]byte("hello")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.ReadFull(a, buf); err != nil || string(buf) != "hello" {
-				t.Fatalf("got %q, %v", buf, err)
-			}
-		}
-		_ = a.Close()
-		if got := <-done; got.err != nil || got.result.Forward != 5000 || got.result.Backward != 5000 {
-			t.Errorf("ended with %+v", got)
-		}
-	})
-}
-
-func TestStreamsReset(t *testing.T) {
-	for _, to := range []string{"tcp", "unix"} {
-		t.Run(to, func(t *testing.T) {
-			a, b, done := start(t, t.Context(), "tcp", to, nil)
-			if _, err := a.Write([]byte("before")); err != nil {
-				t.Fatal(err)
-			}
-			buf := make([]byte, 6)
-			if _, err := io.ReadFull(b, buf); err != nil {
-				t.Fatal(err)
-			}
-			if err := tincan.Abort(a); err != nil {
-				t.Fatal(err)
-			}
-			_, err := b.Read(buf)
-			if to == "tcp" && tincan.KindOf(err) != tincan.KindReset {
-				t.Errorf("the other side reads %v, want a reset", err)
-			}
-			got := <-done
-			var end *relay.EndError
-			if !errors.As(got.err, &end) || !end.First() || tincan.KindOf(got.err) != tincan.KindReset {
-				t.Errorf("ended with %v, want a reset of the first side", got.err)
 			}
 		})
 	}
+	wg.Wait()
 }
 
-func TestStreamsIdle(t *testing.T) {
-	a, b, done := start(t, t.Context(), "tcp", "unix", &relay.Options{IdleTimeout: 50 * time.Millisecond})
-	go func() { _, _ = io.Copy(io.Discard, b) }()
-	begin := time.Now()
-	if _, err := a.Write([]byte("x")); err != nil {
-		t.Fatal(err)
+// end half-closes c, or closes it where its kind knows no half-close.
+func end(c net.Conn) error {
+	err := tincan.CloseWrite(c)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = c.Close()
 	}
-	if got := <-done; tincan.KindOf(got.err) != tincan.KindTimeout {
-		t.Errorf("ended with %v, want a timeout", got.err)
-	}
-	if took := time.Since(begin); took < 50*time.Millisecond {
-		t.Errorf("ended after %v", took)
-	}
+	return err
 }
 
-func TestStreamsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	_, _, done := start(t, ctx, "tcp", "tcp", nil)
-	cancel()
-	if got := <-done; !errors.Is(got.err, context.Canceled) {
-		t.Errorf("ended with %v, want context.Canceled", got.err)
+// expectEnd reads the orderly end.
+func expectEnd(c net.Conn) error {
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // the bare one is what is promised
+		return errors.Join(errors.New("no orderly end"), err)
 	}
-}
-
-func TestStreamsTap(t *testing.T) {
-	var forward bytes.Buffer
-	a, b, done := start(t, t.Context(), "tcp", "tcp", &relay.Options{Tap: func(d relay.Direction, p []byte) {
-		if d == relay.Forward {
-			forward.Write(p)
-		}
-	}})
-	go send(t, a, 10<<20)
-	if n, err := io.Copy(io.Discard, b); n != 10<<20 || err != nil {
-		t.Errorf("%d bytes, %v", n, err)
-	}
-	_ = b.Close()
-	<-done
-	if forward.Len() != 10<<20 {
-		t.Errorf("the tap saw %d bytes", forward.Len())
-	}
+	return nil
 }

@@ -262,6 +262,9 @@ func (w *watchedConn) CloseWrite() error {
 	return err
 }
 
+// CanCloseWrite is for [tincan.CanCloseWrite].
+func (w *watchedConn) CanCloseWrite() bool { return tincan.CanCloseWrite(w.Conn) }
+
 // ReadFrom and WriteTo let io.Copy reach the socket, which may splice, unless
 // each piece has to be noticed.
 
