@@ -122,7 +122,7 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	ctx := cmd.Context()
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()
-	r, err := newRelaying(p, f, plan, stopping)
+	r, err := newRelaying(stopping, p, f, plan)
 	if err != nil {
 		return err
 	}

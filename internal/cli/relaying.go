@@ -40,7 +40,7 @@ type joiner interface {
 	Message(ctx context.Context, client tincan.MessageConn) error
 }
 
-func newRelaying(p *program, f *relayFlags, plan *relayPlan, stopping context.Context) (*relaying, error) {
+func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *relayPlan) (*relaying, error) {
 	r := &relaying{program: p, flags: f, plan: plan}
 	r.stopping, r.fail = context.WithCancelCause(stopping)
 	r.options = relay.Options{IdleTimeout: f.idleTimeout, Trace: r.pairHooks()}

@@ -117,7 +117,7 @@ func TestFile(t *testing.T) {
 		if err := tincan.CloseWrite(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-ended; err != io.EOF { //nolint:errorlint // the contract is the bare io.EOF
+		if err := <-ended; err != io.EOF {
 			t.Errorf("then %v, want io.EOF", err)
 		}
 		got, err := os.ReadFile(path)
@@ -189,7 +189,7 @@ func TestCloseRead(t *testing.T) {
 		if err := tincan.CloseRead(c); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-read; err != io.EOF { //nolint:errorlint // the contract is the bare io.EOF
+		if err := <-read; err != io.EOF {
 			t.Errorf("detached %v: %v, want io.EOF", detach, err)
 		}
 		if err := errors.Join(c.Close(), w.Close()); err != nil {
