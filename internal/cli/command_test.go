@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,9 @@ func server(t *testing.T, program string, args ...string) *background {
 	return nil
 }
 
+// address gives the host and port of a URL.
+func (b *background) address() string { _, a, _ := strings.Cut(b.url, "://"); return a }
+
 // peer serves one connection by serve, and gives the URL to reach it.
 func peer(t *testing.T, serve func(c *net.TCPConn) error) string {
 	t.Helper()
@@ -101,6 +105,29 @@ func peer(t *testing.T, serve func(c *net.TCPConn) error) string {
 		}
 	})
 	return "tcp://" + ln.Addr().String()
+}
+
+// reset ends c with nothing left behind in TIME-WAIT.
+func reset(c net.Conn) {
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+}
+
+// await waits until the file matches, and gives the groups of the match.
+func await(t *testing.T, file string, re *regexp.Regexp) string {
+	t.Helper()
+	for deadline := time.Now().Add(testPatience); ; time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := re.FindSubmatch(text); m != nil {
+			return string(bytes.Join(m[1:], nil))
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %v in:\n%s", re, text)
+		}
+	}
 }
 
 // TestLateAnswer has the server answer long after the client's half-close.

@@ -18,9 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// address gives the host and port of a URL.
-func (b *background) address() string { _, a, _ := strings.Cut(b.url, "://"); return a }
-
 // TestDroppedConnect: an address that drops what is sent to it, as a listener
 // does whose queue is full.
 func TestDroppedConnect(t *testing.T) {
@@ -72,12 +69,6 @@ func echoes(t *testing.T, address string) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Since(start)
-}
-
-// reset ends c with nothing left behind in TIME-WAIT.
-func reset(c net.Conn) {
-	_ = c.(*net.TCPConn).SetLinger(0)
-	_ = c.Close()
 }
 
 // TestScarceDescriptors: with 64 descriptors and 500 clients the server lives,
@@ -263,23 +254,6 @@ func TestSlowClientIsDropped(t *testing.T) {
 var bothAccepted = regexp.MustCompile(`(?s)"event":"accepted".*"event":"accepted"`)
 
 var closedTooSlow = regexp.MustCompile(`"event":"closed".*(took nothing of the input)`)
-
-// await waits until the file matches, and gives the groups of the match.
-func await(t *testing.T, file string, re *regexp.Regexp) string {
-	t.Helper()
-	for deadline := time.Now().Add(testPatience); ; time.Sleep(10 * time.Millisecond) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m := re.FindSubmatch(text); m != nil {
-			return string(bytes.Join(m[1:], nil))
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %v in:\n%s", re, text)
-		}
-	}
-}
 
 // resident gives the resident memory of a process in bytes.
 func resident(t *testing.T, pid int) int {

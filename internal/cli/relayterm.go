@@ -53,20 +53,23 @@ func (r *relaying) showProgress(l *link) (stop func()) {
 			size = n
 		}
 	}
-	bar := newProgressBar(r.stderr, size)
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
+		bar, shown := newProgressBar(r.stderr, size), false // it isn't for what takes but a moment
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
+				shown = true
 				_ = bar.Set64(l.passed(size))
 			case <-done:
-				_ = bar.Set64(l.passed(size))
-				_ = bar.Exit()
-				_, _ = r.stderr.WriteString("\n")
+				if shown {
+					_ = bar.Set64(l.passed(size))
+					_ = bar.Exit()
+					_, _ = r.stderr.WriteString("\n")
+				}
 				return
 			}
 		}
@@ -87,7 +90,7 @@ func (l *link) passed(size int64) int64 {
 
 func newProgressBar(w io.Writer, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
 		progressbar.OptionThrottle(progressEvery/2), progressbar.OptionSetWidth(30), progressbar.OptionSpinnerType(14))
 }
 

@@ -38,7 +38,7 @@ type Conn struct {
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
 	switch {
-	case err == nil || err == io.EOF: // files give it bare
+	case err == nil || err == io.EOF:
 		return n, err
 	case c.readClosed.Load() && !c.closed.Load():
 		return n, io.EOF
@@ -107,10 +107,10 @@ func (c *Conn) WriteFault() error {
 // LocalAddr gives the end's name.
 func (c *Conn) LocalAddr() net.Addr { return c.addr }
 
-// RemoteAddr gives the end's name too: it is one end alone.
+// RemoteAddr gives the end's name too.
 func (c *Conn) RemoteAddr() net.Addr { return c.addr }
 
-// SetDeadline has, as SetReadDeadline and SetWriteDeadline, no effect on a
+// SetDeadline is as [net.Conn] has it. A deadline has no effect on a
 // regular file, which doesn't block for long.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))

@@ -1,0 +1,358 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// descriptors counts what a process has open.
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
+
+// awaitFew waits until a process has at most n descriptors.
+func awaitFew(t *testing.T, pid, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(testPatience); descriptors(t, pid) > n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d descriptors are open, want %d", descriptors(t, pid), n)
+		}
+	}
+}
+
+// TestRelayBothEndAtOnce: nothing is left of such connections.
+func TestRelayBothEndAtOnce(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	relay := relayServer(t, "--metrics", "unix:"+filepath.Join(t.TempDir(), "m"), "tcp://127.0.0.1:0", "tcp://"+ln.Addr().String())
+	before := 0
+	for round := range 50 {
+		c := dialTCP(t, relay.url)
+		p, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		for _, end := range []net.Conn{c, p} {
+			both.Go(func() {
+				_, _ = io.WriteString(end, "bye")
+				_ = end.(*net.TCPConn).CloseWrite()
+				if got, err := io.ReadAll(end); err != nil || string(got) != "bye" {
+					t.Errorf("got %q, %v", got, err)
+				}
+				_ = end.Close()
+			})
+		}
+		both.Wait()
+		if round == 0 { // what is opened once and kept
+			before = descriptors(t, relay.Process.Pid)
+		}
+	}
+	awaitFew(t, relay.Process.Pid, before)
+	start := time.Now()
+	if err := errors.Join(relay.Process.Signal(os.Interrupt), relay.Wait()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+// TestRelayScarceDescriptors: with 64 descriptors and 500 clients the relay
+// lives, rests, and serves again when they have gone.
+func TestRelayScarceDescriptors(t *testing.T) {
+	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
+	relay := server(t, "sh", "-c", "ulimit -n 64; exec tincan relay tcp://127.0.0.1:0 "+echo.url)
+	clients := dialMany(t, relay.address(), 500)
+	before := cpuTime(t, relay.Process.Pid)
+	time.Sleep(time.Second) // in which it must not burn what is measured
+	if used := cpuTime(t, relay.Process.Pid) - before; used > 300*time.Millisecond {
+		t.Errorf("used %v of CPU in a second without descriptors", used)
+	}
+	for _, c := range clients {
+		reset(c)
+	}
+	for deadline := time.Now().Add(testPatience); ; {
+		if got := run(t, "still here\n", "connect", relay.url); got.code == 0 && got.stdout == "still here\n" {
+			return
+		} else if time.Now().After(deadline) {
+			t.Fatalf("exit %d, %q: %s", got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+// TestRelaySlowReader passes bulk to a reader that is slow at first: every byte
+// arrives, and the relay's memory doesn't grow by what waits.
+func TestRelaySlowReader(t *testing.T) {
+	sums := make(chan string, 1)
+	slow := make(chan struct{})
+	url := peer(t, func(c *net.TCPConn) error {
+		sum := sha256.New()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for range 100 {
+			<-tick.C
+			if _, err := io.CopyN(sum, c, 64<<10); err != nil {
+				return err
+			}
+		}
+		close(slow)
+		_, err := io.Copy(sum, c)
+		sums <- fmt.Sprintf("%x", sum.Sum(nil))
+		return err
+	})
+	relay := relayServer(t, "tcp://127.0.0.1:0", url)
+	c := dialTCP(t, relay.url)
+	sent := make(chan string, 1)
+	go func() {
+		sent <- pour(t, c, bulk())
+		_ = c.CloseWrite()
+	}()
+	<-slow
+	if rss := resident(t, relay.Process.Pid); rss > 64<<20 && !raceDetector {
+		t.Errorf("the relay holds %d MiB while the reader is slow", rss>>20)
+	}
+	if <-sent != <-sums {
+		t.Error("what arrived is not what was sent")
+	}
+}
+
+// TestRelayInheritedListener: clients are accepted from a descriptor.
+func TestRelayInheritedListener(t *testing.T) {
+	t.Parallel()
+	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
+	for _, network := range []string{"tcp", "unix"} {
+		address := "127.0.0.1:0"
+		if network == "unix" {
+			address = filepath.Join(t.TempDir(), "s")
+		}
+		url := startActivated(t, "fd:4", []net.Listener{listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, network, address)}, nil, echo.url)[0]
+		if got := run(t, "hello\n", "connect", url); got.code != 0 || got.stdout != "hello\n" {
+			t.Errorf("%s: exit %d, %q: %s", url, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+func listenOn(t *testing.T, network, address string) net.Listener {
+	t.Helper()
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	return ln
+}
+
+// startActivated starts a relay with the listeners at descriptors from 3, as a service manager
+// would, and gives the URLs it says it listens on. It is ended with SIGTERM, which must be in order.
+func startActivated(t *testing.T, from string, listeners []net.Listener, env []string, to string, flags ...string) (urls []string) {
+	t.Helper()
+	cmd := exec.Command("sh", append([]string{"-c", `export LISTEN_PID=$$; exec tincan relay "$@"`, "sh"}, append(flags, from, to)...)...)
+	for _, ln := range listeners {
+		f, err := ln.(interface{ File() (*os.File, error) }).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.Env = append(os.Environ(), append(env, fmt.Sprintf("LISTEN_FDS=%d", len(listeners)))...)
+	said, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+			t.Errorf("%s: %v", from, err)
+		}
+	})
+	await(t, said.Name(), listeningLine)
+	text, err := os.ReadFile(said.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range listeningLine.FindAllSubmatch(text, -1) {
+		urls = append(urls, string(bytes.Join(m[1:], nil)))
+	}
+	return urls
+}
+
+// TestRelaySystemd: sockets are told by their names, their rules hold, and the service manager is told.
+func TestRelaySystemd(t *testing.T) {
+	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "tincan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dir, "notify")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = manager.Close() })
+	told := func(want string) {
+		t.Helper()
+		buf := make([]byte, 100)
+		if err := manager.SetReadDeadline(time.Now().Add(testPatience)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := manager.Read(buf); err != nil || string(buf[:n]) != want {
+			t.Fatalf("the service manager was told %q, %v; want %s", buf[:n], err, want)
+		}
+	}
+	t.Run("relay", func(t *testing.T) {
+		web, admin := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "unix", filepath.Join(dir, "admin"))
+		env := []string{"LISTEN_FDNAMES=web:admin", "NOTIFY_SOCKET=" + filepath.Join(dir, "notify")}
+		urls := startActivated(t, "systemd:admin", []net.Listener{web, admin}, env, echo.url, "--max-conns", "1")
+		if len(urls) != 1 || urls[0] != "unix://"+admin.Addr().String() {
+			t.Errorf("listens on %q", urls)
+		}
+		told("READY=1")
+		first, err := net.Dial("unix", admin.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(first, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(first, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := run(t, "hello\n", "connect", urls[0]); got.code != 5 {
+			t.Errorf("over the limit: exit %d: %s", got.code, got.stderr)
+		}
+		_ = first.Close()
+	})
+	told("STOPPING=1")
+	env := []string{"LISTEN_FDNAMES=web:admin"}
+	web, admin := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0")
+	if urls := startActivated(t, "systemd:", []net.Listener{web, admin}, env, echo.url); len(urls) != 2 {
+		t.Errorf("listens on %q, want both", urls)
+	}
+}
+
+// TestRelaySerialPort: a terminal is read and written as a file.
+func TestRelaySerialPort(t *testing.T) {
+	t.Parallel()
+	device, port, err := pty.Open()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer device.Close()
+	defer port.Close()
+	if _, err := term.MakeRaw(int(port.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	c := dialTCP(t, relayServer(t, "tcp://127.0.0.1:0", "file:"+port.Name()).url)
+	buf := make([]byte, 100)
+	if _, err := io.WriteString(c, "AT\r"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := device.Read(buf); err != nil || string(buf[:n]) != "AT\r" {
+		t.Fatalf("the device got %q, %v", buf[:n], err)
+	}
+	if _, err := io.WriteString(device, "OK\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.ReadFull(c, buf[:4]); err != nil || string(buf[:n]) != "OK\r\n" {
+		t.Fatalf("the client got %q, %v", buf[:n], err)
+	}
+}
+
+// onTerminal runs the command with its three streams, or its standard error alone, on a
+// terminal, types there once it shows the prompt, and gives all that the terminal showed.
+func onTerminal(t *testing.T, whole bool, prompt, typed string, args ...string) (shown string, code int) {
+	t.Helper()
+	ours, theirs, err := pty.Open()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer ours.Close()
+	if err := errors.Join(pty.Setsize(ours, &pty.Winsize{Rows: 33, Cols: 101}), ours.SetDeadline(time.Now().Add(testPatience))); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "tincan", args...)
+	cmd.Stderr = theirs
+	if whole {
+		cmd.Stdin, cmd.Stdout = theirs, theirs
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	var text []byte
+	for buf := make([]byte, 4096); ; {
+		n, err := ours.Read(buf)
+		text = append(text, buf[:n]...)
+		if typed != "" && bytes.Contains(text, []byte(prompt)) {
+			if _, err := io.WriteString(ours, typed); err != nil {
+				t.Fatal(err)
+			}
+			typed = ""
+		}
+		if err != nil {
+			if !errors.Is(err, unix.EIO) { // nobody has the terminal open any more
+				t.Errorf("%v; shown %q", err, text)
+				_ = cmd.Process.Kill()
+			}
+			_ = cmd.Wait()
+			return string(text), exitStatus(cmd.ProcessState)
+		}
+	}
+}
+
+// TestRelayProgress: a transfer shows how far it is on a terminal, and nowhere else.
+func TestRelayProgress(t *testing.T) {
+	t.Parallel()
+	discard := server(t, "tincan", "serve", "discard", "tcp://127.0.0.1:0")
+	file := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(file, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shown, code := onTerminal(t, false, "", "", "relay", "--rate", "6MiB/s", "file:"+file, discard.url)
+	if code != 0 || !strings.Contains(shown, "100%") || !strings.Contains(shown, "/3.0 MiB,") {
+		t.Errorf("exit %d, shown %q", code, shown)
+	}
+	if got := run(t, "", "relay", "file:"+file, discard.url); got.code != 0 || got.stderr != "" {
+		t.Errorf("exit %d, %q", got.code, got.stderr)
+	}
+}
+
+// TestRelayTerminal: a program on a pseudo-terminal has the size of ours, and gets its keys.
+func TestRelayTerminal(t *testing.T) {
+	t.Parallel()
+	shown, code := onTerminal(t, true, "33 101", "typed\r", "relay", "--pty", "stdio:", "exec", "--", "sh", "-c", "stty size; read line; echo got $line; exit 4")
+	if code != 4 || !regexp.MustCompile(`(?s)33 101.*got typed`).MatchString(shown) {
+		t.Errorf("exit %d, shown %q", code, shown)
+	}
+}
