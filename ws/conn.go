@@ -116,6 +116,7 @@ func (c *conn) upgrade(ctx context.Context, side func(context.Context) (*websock
 		c.err = &tincan.HandshakeError{Layer: "ws", Err: err}
 	} else {
 		ws.SetReadLimit(c.limit)
+		c.wire.frames.limit = c.limit
 		c.ws = ws
 	}
 	if c.trace != nil && c.trace.Handshaken != nil {
@@ -159,6 +160,9 @@ func (c *conn) read() {
 		}
 		if err != nil {
 			c.readErr = ending(err, c.wire.readError(), c.limit)
+			if c.wire.frames.fault != nil {
+				_ = c.ws.Close(websocket.StatusMessageTooBig, "the message is too long")
+			}
 			return
 		}
 	}

@@ -72,7 +72,8 @@ func TestMaxMessage(t *testing.T) {
 			if n, err := server.ReadMessage(ctx(t), buf); n != limit || err != nil {
 				t.Errorf("a message of the limit's size: %d, %v", n, err)
 			}
-			if err := client.WriteMessage(ctx(t), make([]byte, limit+1)); err != nil {
+			// The server may have closed at the header, before the last byte is written.
+			if err := client.WriteMessage(ctx(t), make([]byte, limit+1)); err != nil && tincan.KindOf(err) != tincan.KindReset {
 				t.Fatal(err)
 			}
 			if _, err := server.ReadMessage(ctx(t), buf); !errors.Is(err, tincan.ErrMessageTooLong) {
