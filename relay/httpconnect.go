@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -41,12 +40,9 @@ func (p *Proxy) httpConnect(c net.Conn, host string, port int) error {
 			return nil
 		}
 		failed := &ProxyError{Proxy: p.String(), Status: status, Reason: reason}
-		switch status {
-		case 403, 407:
+		if status == 407 || status == 403 {
 			failed.Err = refused
-		case 408, 504:
-			failed.Err = os.ErrDeadlineExceeded
-		}
+		} // A 504 says little: some proxies answer so whatever has failed.
 		return failed
 	}
 }
