@@ -114,7 +114,7 @@ func (c *headerConn) Handshake(ctx context.Context) error {
 		if err != nil {
 			c.err = &tincan.HandshakeError{Layer: "proxy", Err: err}
 			if tincan.Abort(c.Conn) != nil {
-				_ = c.Conn.Close()
+				_ = c.Close()
 			}
 		}
 		if c.trace != nil && c.trace.Handshaken != nil {

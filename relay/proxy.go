@@ -228,7 +228,7 @@ func (e *ProxyError) Timeout() bool {
 }
 
 // refused is the cause of an error where the proxy turns this side away.
-var refused error = fs.ErrPermission
+var refused = fs.ErrPermission
 
 // lower is what a transport that is put before others is put before.
 type lower map[string]tincan.Transport

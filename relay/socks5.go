@@ -143,7 +143,7 @@ func appendSocksConnect(b []byte, host string, port int) []byte {
 	default:
 		b = append(append(b, socksIPv6), ip.AsSlice()...)
 	}
-	return binary.BigEndian.AppendUint16(b, uint16(port)) //nolint:gosec // a port that was looked up
+	return binary.BigEndian.AppendUint16(b, uint16(port))
 }
 
 // readSocksReply reads the answer to a request (§6) to its last byte, and gives its code. The address in
