@@ -162,7 +162,7 @@ func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, sin
 		return nil, nil, &net.OpError{Op: "listen", Net: from.end.Scheme, Addr: from.end, Err: err}
 	}
 	if len(sockets) == 1 && sockets[0].Conn != nil {
-		single = r.flags.proxies.inheritedConn(sockets[0].Conn, lc.Trace)
+		single = r.flags.proxies.inheritedConn(sockets[0].Conn, r.report.hooks())
 		if err := tincan.Handshake(ctx, single); err != nil {
 			return nil, nil, err
 		}
