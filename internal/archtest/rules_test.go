@@ -35,7 +35,10 @@ var rules = []rule{
 	{pkg: "npipe", module: []string{""}, libs: []string{"github.com/Microsoft/go-winio"}},
 
 	{pkg: "pattern", module: []string{"", "zmtp"}, libs: []string{"golang.org/x"}, light: true},
-	{pkg: "relay", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
+	{pkg: "relay", module: []string{"", "frame"}, libs: []string{
+		"golang.org/x",
+		"github.com/pires/go-proxyproto", // the PROXY protocol's two versions: parsing what strangers send is best shared
+	}},
 	{pkg: "service", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
 	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
 	{
