@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 )
 
 // Cred are the credentials of a local peer, as of the time it connected.
@@ -104,4 +105,15 @@ func Handshake(ctx context.Context, c Conn) error {
 		return h.Handshake(ctx)
 	}
 	return nil
+}
+
+// SyscallConn gives the socket of c where what passes c passes the socket
+// byte for byte, which system calls such as splice(2) need. For other
+// connections, such as TLS, the error is [errors.ErrUnsupported].
+func SyscallConn(c Conn) (syscall.RawConn, error) {
+	s, ok := as[syscall.Conn](c, false)
+	if !ok {
+		return nil, opError("raw-control", c, errors.ErrUnsupported)
+	}
+	return s.SyscallConn()
 }

@@ -121,7 +121,7 @@ func dialRetrying[C Conn](ctx context.Context, d *Dialer, e *Endpoint, dial func
 		if err != nil && before != nil && ended(ctx) {
 			return c, before
 		}
-		if err == nil || !d.Retry || !passing(err) || ended(ctx) {
+		if err == nil || !d.Retry || !KindOf(err).Passing() || ended(ctx) {
 			return c, err
 		}
 		before = err
@@ -167,13 +167,4 @@ func dialError(e *Endpoint, err error) error {
 		return err
 	}
 	return &net.OpError{Op: "dial", Net: e.Scheme, Addr: e, Err: err}
-}
-
-// passing reports whether time may cure err.
-func passing(err error) bool {
-	switch KindOf(err) {
-	case KindConnect, KindTimeout, KindReset:
-		return true
-	}
-	return false
 }

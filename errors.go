@@ -46,6 +46,12 @@ func (k ErrorKind) String() string {
 	return kindNames[k]
 }
 
+// Passing reports whether time may cure an error of this kind, so that
+// trying again makes sense.
+func (k ErrorKind) Passing() bool {
+	return k == KindConnect || k == KindTimeout || k == KindReset
+}
+
 // Errors of this package, to be tested with [errors.Is].
 var (
 	// ErrNotAllowed is a peer that an allow rule turned away.

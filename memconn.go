@@ -62,6 +62,16 @@ func (c *memConn) Abort() error {
 	return nil
 }
 
+// Reset closes so that the peer reads what is queued for it, then gets ECONNRESET.
+func (c *memConn) Reset() error {
+	if c.closed.Swap(true) {
+		return c.fail("reset", net.ErrClosed)
+	}
+	c.in.shutRead(net.ErrClosed, syscall.ECONNRESET)
+	c.out.shutWrite(net.ErrClosed, syscall.ECONNRESET, false)
+	return nil
+}
+
 // CloseWrite lets the peer read io.EOF behind what is queued.
 func (c *memConn) CloseWrite() error {
 	if c.closed.Load() {

@@ -1,0 +1,154 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tincan-ipc/tincan"
+)
+
+// A Forwarder gives each connection that it is handed a connection of its own
+// to one of its targets, and relays between the two. Its Stream and Message
+// methods are handlers of package service. Its fields must not change once it is in use.
+type Forwarder struct {
+	// Targets are tried in their order until one answers. There must be at least one.
+	Targets []*tincan.Endpoint
+	// Balance starts with each target in turn, instead of with the first.
+	Balance bool
+	// Rest is how long a target that could not be reached is tried after the
+	// others. Zero means 10 s; negative forgets at once.
+	Rest time.Duration
+	// Dialer connects to targets. With Retry all of them are tried again, by its Backoff, until one answers.
+	Dialer *tincan.Dialer
+	// Options hold for each pair.
+	Options Options
+	// Prepare may change the options of one pair, of which o is a copy. Nil leaves them.
+	// ctx is the one that Stream or Message was called with.
+	Prepare func(ctx context.Context, client, target tincan.Conn, o *Options)
+	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
+	MaxMessage int
+	// Ended is told how each pair ended.
+	Ended func(client tincan.Conn, target *tincan.Endpoint, r Result, err error)
+
+	turn atomic.Uint32
+	mu   sync.Mutex // guards down
+	down map[*tincan.Endpoint]time.Time
+}
+
+// Stream dials a target and relays client until both have ended. What the
+// client sends meanwhile waits in its socket. The error is that of the last
+// target when none answers, else as from [Streams].
+func (f *Forwarder) Stream(ctx context.Context, client net.Conn) error {
+	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(target net.Conn) (Result, error) {
+		return Streams(ctx, client, target, f.options(ctx, client, target))
+	})
+}
+
+// Message is Stream for message connections.
+func (f *Forwarder) Message(ctx context.Context, client tincan.MessageConn) error {
+	return forward(ctx, f, client, (*tincan.Dialer).DialMessageEndpoint, func(target tincan.MessageConn) (Result, error) {
+		return Messages(ctx, client, target, f.MaxMessage, f.options(ctx, client, target))
+	})
+}
+
+// options gives those of one pair.
+func (f *Forwarder) options(ctx context.Context, client, target tincan.Conn) *Options {
+	if f.Prepare == nil {
+		return &f.Options
+	}
+	o := f.Options
+	f.Prepare(ctx, client, target, &o)
+	return &o
+}
+
+func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), join func(C) (Result, error)) error {
+	target, e, err := dialAny(ctx, f, dial)
+	if err != nil {
+		if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
+			_ = client.Close()
+		}
+		f.ended(client, e, Result{}, err)
+		return err
+	}
+	r, err := join(target)
+	f.ended(client, e, r, err)
+	return err
+}
+
+func (f *Forwarder) ended(client tincan.Conn, target *tincan.Endpoint, r Result, err error) {
+	if f.Ended != nil {
+		f.Ended(client, target, r, err)
+	}
+}
+
+// dialAny gives a connection to the first target that answers, or the last error.
+func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error)) (c C, e *tincan.Endpoint, err error) {
+	var once tincan.Dialer
+	if f.Dialer != nil {
+		once = *f.Dialer
+	}
+	retry := once.Retry
+	once.Retry = false // all targets are tried before any is tried again
+	for attempt := 1; ; attempt++ {
+		for _, e = range f.order() {
+			c, err = dial(&once, ctx, e)
+			f.mark(e, err == nil)
+			if err == nil || ctx.Err() != nil {
+				return c, e, err
+			}
+		}
+		if !retry || !tincan.KindOf(err).Passing() {
+			return c, e, err
+		}
+		wait := once.Backoff.Wait(attempt)
+		if trace := once.Trace; trace != nil && trace.Retrying != nil {
+			trace.Retrying(e, attempt, wait, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return c, e, err
+		}
+	}
+}
+
+// order lists the targets as they are to be tried: the rested first.
+func (f *Forwarder) order() []*tincan.Endpoint {
+	targets := slices.Clone(f.Targets)
+	if f.Balance {
+		first := int(f.turn.Add(1)-1) % len(targets)
+		targets = append(slices.Clone(f.Targets[first:]), f.Targets[:first]...)
+	}
+	rest := f.Rest
+	if rest == 0 {
+		rest = 10 * time.Second
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	resting := func(e *tincan.Endpoint) int {
+		if since, ok := f.down[e]; ok && time.Since(since) < rest {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(targets, func(a, b *tincan.Endpoint) int { return resting(a) - resting(b) })
+	return targets
+}
+
+// mark notes whether e answered.
+func (f *Forwarder) mark(e *tincan.Endpoint, up bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if up {
+		delete(f.down, e)
+		return
+	}
+	if f.down == nil {
+		f.down = map[*tincan.Endpoint]time.Time{}
+	}
+	f.down[e] = time.Now()
+}
