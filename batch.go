@@ -91,7 +91,7 @@ func ReadBatch(ctx context.Context, c MessageConn, b *Batch, limit int) error {
 	case err != nil:
 		return err
 	}
-	buf := b.room(min(size, limit))
+	buf := b.room(max(min(size, limit), 1)) // the end has length 0 too
 	n, err := c.ReadMessage(ctx, buf)
 	switch {
 	case errors.Is(err, io.ErrShortBuffer):

@@ -86,7 +86,7 @@ func (c *messageConn) readOne(ctx context.Context, b *Batch) error {
 	if err != nil {
 		return err
 	}
-	buf := b.room(size)
+	buf := b.room(max(size, 1)) // the end has length 0 too
 	n, err := c.ReadMessage(ctx, buf)
 	if err != nil {
 		return err
