@@ -125,7 +125,7 @@ func (s *batchSocket) newBatch(size int) *batch {
 
 // fill waits for datagrams, of which b.n are there then.
 func (s *batchSocket) fill(b *batch) error {
-	for i := range b.headers { // the kernel has written over these
+	for i := range b.n { // the kernel has written over these
 		h := &b.headers[i].hdr
 		h.Namelen = unix.SizeofSockaddrAny
 		h.Flags = 0

@@ -91,7 +91,7 @@ func KindOf(err error) ErrorKind {
 		return KindTimeout
 	case isAny(err, refusedErrnos):
 		return KindConnect // for UDP it comes with a later read or write
-	case op == "dial":
+	case op == "dial" && !isAny(err, resetErrnos): // else it was there, and reset the connection at once
 		return KindConnect
 	case isReset(err):
 		return KindReset

@@ -99,6 +99,9 @@ func sourceOf(c net.Conn) string {
 	if cred, err := PeerCred(c); err == nil {
 		return fmt.Sprintf("uid %d", cred.UID)
 	}
+	if e, ok := c.RemoteAddr().(*Endpoint); ok && e.Host != "" {
+		return e.Host // of vsock: a machine, whatever its port
+	}
 	if host, _, err := net.SplitHostPort(c.RemoteAddr().String()); err == nil {
 		return host
 	}

@@ -200,7 +200,9 @@ func TestConnectionCaps(t *testing.T) {
 			again := <-accepted
 			defer again.Close()
 			poke(t, url)
-			<-refused
+			if err := <-refused; !errors.Is(err, tincan.ErrTooManyConns) {
+				t.Errorf("one too many was refused with %v, want ErrTooManyConns", err)
+			}
 		})
 	}
 }

@@ -52,7 +52,7 @@ const (
 type direction struct {
 	mu    sync.Mutex // held for a call: one at a time is the rule, this keeps the memory of who breaks it
 	guard ctxGuard
-	call  systemCall
+	call  systemCall //lint:ignore U1000 where the standard library makes the calls
 }
 
 // newMessageConn carries messages over s. end closes s, and with it what

@@ -98,6 +98,9 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var jobs []job
 	for _, s := range suites() {
+		if c.list {
+			fmt.Fprintf(out, "%s: %s\n", s.name, s.summary)
+		}
 		for _, w := range s.works(c.options) {
 			title := fmt.Sprintf("%s: %s, %s", s.name, w.name, w.place)
 			if !c.only.MatchString(title) {
@@ -105,7 +108,7 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 			}
 			jobs = append(jobs, job{s.name, w})
 			if c.list {
-				fmt.Fprintln(out, title)
+				fmt.Fprintln(out, "   ", title)
 			}
 		}
 	}

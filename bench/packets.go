@@ -163,7 +163,7 @@ func packetPing(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	trip, err := netPacketTrip, error(nil)
+	trip := netPacketTrip
 	if args[0] == "tincan" {
 		trip = tincanPacketTrip
 	}

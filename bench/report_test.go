@@ -2,7 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -31,7 +32,7 @@ func sample() workReport {
 		{samples: []float64{20, 18, 22, 20, 20}},
 		{samples: []float64{3, 3, 3, 3, 123.4}},
 		{missing: "socat"},
-		{samples: []float64{1}, err: errors.New("first\nsecond\n")},
+		{samples: []float64{1}, err: fmt.Errorf("first\n%w", io.ErrUnexpectedEOF)},
 	})
 }
 
@@ -49,7 +50,7 @@ streams: round trip, same core (us, lower is better)
   slow       20.0     18.0     22.0     2.000  2.000..2.000   <= 1.03 x net: NOT REACHED
   big        3.00     3.00      123     0.300  0.273..12.340  <= 4 us: reached
   absent missing: socat
-  broken FAILED: first; second
+  broken FAILED: first; unexpected EOF
 `
 	if got := b.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

@@ -58,6 +58,7 @@ func TestTargetReached(t *testing.T) {
 		{"ratio, more, under", ratio(0.75), more, 1e6, 0.749, false},
 		{"absolute, less, under", absolute(4), less, 3.9, 90, true},
 		{"absolute, less, over", absolute(4), less, 4.1, 0.1, false},
+		{"absolute, more, under", absolute(5), more, 4.9, 9, false},
 	} {
 		if got := test.target.reached(test.metric, test.median, test.ratio); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)

@@ -58,7 +58,7 @@ func TestConn(t *testing.T) {
 			if err := ca.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cb.ReadMessage(t.Context(), buf); err != io.EOF { //nolint:errorlint // the contract is the bare io.EOF
+			if _, err := cb.ReadMessage(t.Context(), buf); err != io.EOF {
 				t.Errorf("at the end: %v, want io.EOF", err)
 			}
 		})

@@ -91,7 +91,7 @@ func TestDrainFinishesQuietPeers(t *testing.T) {
 			if _, err := tincan.Dial(t.Context(), "mem:drain"); tincan.KindOf(err) != tincan.KindConnect {
 				t.Errorf("%s: a newcomer gets %v, want to be refused", name, err)
 			}
-			if _, err := c.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // the bare io.EOF is the contract of Read
+			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("%s: a quiet client reads %v, want an orderly end", name, err)
 			}
 			return 200 * time.Millisecond
@@ -222,7 +222,7 @@ func TestDrainFinishesRequests(t *testing.T) {
 		if n, err := c.ReadMessage(t.Context(), buf); err != nil || string(buf[:n]) != "re: question" {
 			t.Errorf("got %q, %v", buf[:n], err)
 		}
-		if _, err := c.ReadMessage(t.Context(), buf); err != io.EOF { //nolint:errorlint // the bare io.EOF is the contract of ReadMessage
+		if _, err := c.ReadMessage(t.Context(), buf); err != io.EOF {
 			t.Errorf("then %v, want an orderly end", err)
 		}
 		return work + 200*time.Millisecond

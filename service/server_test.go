@@ -264,7 +264,12 @@ func TestHalfClosedIsTraced(t *testing.T) {
 		defer mu.Unlock()
 		sides = append(sides, side)
 	}
-	url, _ := serve(t, &service.Server{Trace: trace}, "tcp://127.0.0.1:0", lookup(t, "echo").Stream)
+	url, _ := serve(t, &service.Server{Trace: trace}, "tcp://127.0.0.1:0", func(_ context.Context, conn net.Conn) error {
+		if _, err := io.Copy(conn, conn); err != nil {
+			return err
+		}
+		return tincan.CloseWrite(conn)
+	})
 	exchange(t, dial(t, url), "x")
 	ends.next(t)
 	mu.Lock()

@@ -81,16 +81,18 @@ func connectLine(flags string, e *tincan.Endpoint) string {
 func dialable(e *tincan.Endpoint) string {
 	d := *e
 	d.Options = tincan.Options{}
-	if d.Host == "*" {
+	switch {
+	case d.Host == "*" && d.Scheme == "vsock":
+		d.Host = "local"
+	case d.Host == "*":
 		d.Host = "localhost"
 	}
 	return quote(d.String())
 }
 
-// quote protects what a shell would not take as it is. Brackets stay, as in
-// tcp://[::1]:80, for no file has such a name.
+// quote protects what a shell would not take as it is; zsh minds brackets too.
 func quote(word string) string {
-	if strings.ContainsAny(word, " \t\n\"'`\\$&|;<>()*?!#~{}") {
+	if strings.ContainsAny(word, " \t\n\"'`\\$&|;<>()*?!#~{}[]") {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	return word

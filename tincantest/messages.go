@@ -72,15 +72,28 @@ func (f MessageFixture) listen(ctx context.Context, t *testing.T) tincan.Message
 // speaks first, as a listener of datagrams knows a peer by what it sends.
 func (f MessageFixture) connect(ctx context.Context, t *testing.T, l tincan.MessageListener) (client, server tincan.MessageConn) {
 	t.Helper()
+	type accepted struct {
+		tincan.MessageConn
+		err error
+	}
+	accepts := background(func() accepted { // while the client dials, as a handshake takes both
+		c, err := l.Accept(ctx)
+		if err == nil {
+			err = tincan.Handshake(ctx, c)
+		}
+		return accepted{c, err}
+	})
 	client, err := f.Dialer.DialMessage(ctx, l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	greeted := background(func() error { return client.WriteMessage(ctx, []byte("hello")) })
-	if server, err = l.Accept(ctx); err != nil {
-		t.Fatal(err)
+	a := eventually(ctx, t, accepts, "Accept")
+	if a.err != nil {
+		t.Fatal(a.err)
 	}
+	server = a.MessageConn
 	t.Cleanup(func() { _ = server.Close() })
 	unstick(ctx, t, client, server)
 	expect(ctx, t, server, "hello")

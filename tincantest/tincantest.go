@@ -6,6 +6,10 @@
 // transport and outright what its family lacks. What is said to be lacking must
 // be answered by [errors.ErrUnsupported]; everything else must work. Beside
 // it a stream should pass golang.org/x/net/nettest.TestConn.
+//
+// The other half are peers and networks that misbehave, for whatever runs on a
+// transport: [WrapFaulty] and [FaultyTransport] for streams, [WrapFaultyMessages] and
+// [FaultyMessageTransport] for messages. [OverMem] puts what runs on TCP into a synctest bubble.
 package tincantest
 
 import (
@@ -115,5 +119,5 @@ func background[T any](f func() T) <-chan T {
 
 // isEOF wants io.EOF itself, as [io.Reader] does: callers compare.
 func isEOF(err error) bool {
-	return err == io.EOF //nolint:errorlint // a wrapped one would be the fault to be found
+	return err == io.EOF // a wrapped one would be the fault to be found
 }

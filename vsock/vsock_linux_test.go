@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/tincantest"
 	"golang.org/x/net/nettest"
 )
 
@@ -175,4 +176,14 @@ func TestHalfClose(t *testing.T) {
 	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d of %d bytes came back, %v", len(got), len(want), err)
 	}
+}
+
+func TestConformance(t *testing.T) {
+	dialable(t)
+	tincantest.TestStream(t, tincantest.StreamFixture{
+		Endpoint:     func(*testing.T) string { return "vsock://*:0" },
+		Dialer:       &tincan.Dialer{Config: config()},
+		ListenConfig: &tincan.ListenConfig{Config: config()},
+		NoAbort:      true,
+	})
 }

@@ -110,7 +110,9 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := a.send(); err != nil {
 		return nil, nil, err
 	}
-	return a.wire, bufio.NewReadWriter(a.r, bufio.NewWriter(a.wire)), nil
+	early, _ := a.r.Peek(a.r.Buffered()) // messages may have come at once
+	a.wire.early = bytes.Clone(early)
+	return a.wire, bufio.NewReadWriter(bufio.NewReader(a.wire), bufio.NewWriter(a.wire)), nil
 }
 
 // send writes the answer.

@@ -116,6 +116,7 @@ func (c *conn) upgrade(ctx context.Context, side func(context.Context) (*websock
 		c.err = &tincan.HandshakeError{Layer: "ws", Err: err}
 	} else {
 		ws.SetReadLimit(c.limit)
+		c.wire.frames.limit = c.limit
 		c.ws = ws
 	}
 	if c.trace != nil && c.trace.Handshaken != nil {
@@ -159,6 +160,9 @@ func (c *conn) read() {
 		}
 		if err != nil {
 			c.readErr = ending(err, c.wire.readError(), c.limit)
+			if c.wire.frames.fault != nil {
+				_ = c.ws.Close(websocket.StatusMessageTooBig, "the message is too long")
+			}
 			return
 		}
 	}
@@ -267,15 +271,15 @@ func (c *conn) enqueue(p []byte) error {
 
 // writeError tells a connection that we closed from one that the peer did.
 func (c *conn) writeError(err error) error {
-	if !errors.Is(err, net.ErrClosed) {
-		return err
-	}
 	select {
 	case <-c.closing:
-		return net.ErrClosed
+		return net.ErrClosed // whatever it was that ended the write
 	default:
+	}
+	if errors.Is(err, net.ErrClosed) {
 		return syscall.EPIPE
 	}
+	return err
 }
 
 // opError tells which operation failed; the end of a stream stays plain.
@@ -321,6 +325,17 @@ func (c *conn) goodbye() error {
 	}
 	_ = c.ws.Close(websocket.StatusNormalClosure, "") // closes wire, also after an error
 	return c.wire.lost()
+}
+
+// Abort ends the connection without a close frame, which the peer reads as cut
+// short, and resets the connection underneath where that can be reset; see [tincan.Abort].
+func (c *conn) Abort() error {
+	err := tincan.Abort(c.lower)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = c.lower.Close()
+	}
+	_ = c.Close() // nothing is there to wait for
+	return err
 }
 
 // LocalAddr and RemoteAddr are those of the connection underneath.

@@ -114,7 +114,8 @@ func (o overWire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		case resp.StatusCode == http.StatusSwitchingProtocols:
 			early, _ := r.Peek(r.Buffered()) // messages may follow at once
-			resp.Body = upgraded{io.MultiReader(bytes.NewReader(early), o.w), o.w}
+			o.w.early = bytes.Clone(early)
+			resp.Body = o.w
 			return resp, nil
 		case resp.StatusCode >= 200:
 			_ = o.w.SetReadDeadline(time.Now().Add(closeWait)) // its text is worth a moment only
@@ -123,12 +124,6 @@ func (o overWire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		} // 100 to 199 announce another answer
 	}
-}
-
-// upgraded is the body of an answer that switched protocols.
-type upgraded struct {
-	io.Reader
-	io.WriteCloser
 }
 
 // firstLine gives the beginning of an answer's text if a person can read it.

@@ -50,7 +50,11 @@ func TestServerRefuses(t *testing.T) {
 			}
 			err = tincan.Handshake(ctx(t), c)
 			_, readErr := c.Read(make([]byte, 1))
-			_ = c.Close() // at once: the answer must get through all the same
+			closed := make(chan struct{})
+			go func() { // at once: the answer must get through all the same
+				defer close(closed)
+				_ = c.Close()
+			}()
 			var (
 				handshake *tincan.HandshakeError
 				status    *ws.StatusError
@@ -70,6 +74,8 @@ func TestServerRefuses(t *testing.T) {
 			if _, err := raw.r.ReadByte(); err == nil {
 				t.Error("more follows the answer")
 			}
+			_ = raw.Close()
+			<-closed
 		})
 	}
 }
@@ -105,6 +111,7 @@ func TestServerAccepts(t *testing.T) {
 			if strings.Contains(tt.query, "chat") != (resp.Header.Get("Sec-WebSocket-Protocol") == "chat") {
 				t.Errorf("Sec-WebSocket-Protocol %q", resp.Header.Get("Sec-WebSocket-Protocol"))
 			}
+			_ = raw.Close()
 		})
 	}
 }
@@ -183,6 +190,7 @@ func TestFramesOfAMisbehavingClient(t *testing.T) {
 					t.Errorf("frame %#x %q, want a close with status %d", op, body, tt.status)
 				}
 			}
+			_ = raw.Close()
 		})
 	}
 }
@@ -253,6 +261,7 @@ func TestDeadlineWhileUpgrading(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err != nil {
 		t.Errorf("Read: %v", err)
 	}
+	_ = raw.Close()
 }
 
 func TestHandshakeEndsWithContext(t *testing.T) {

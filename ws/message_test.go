@@ -14,10 +14,10 @@ import (
 )
 
 func TestMessagesKeepTheirBoundaries(t *testing.T) {
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		for _, query := range []string{"", "?text"} {
 			t.Run(name+query, func(t *testing.T) {
-				client, server := messagePair(t, endpoint(), query)
+				client, server := messagePair(t, endpoint(t), query)
 				sent := [][]byte{[]byte("a"), {}, []byte("b"), bytes.Repeat([]byte("x"), 300_000), {}}
 				go func() {
 					for _, m := range sent {
@@ -62,9 +62,9 @@ func TestShortBuffer(t *testing.T) {
 
 func TestMaxMessage(t *testing.T) {
 	const limit = 1000
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		t.Run(name, func(t *testing.T) {
-			client, server := messagePair(t, endpoint()+"?max-message=1000", "")
+			client, server := messagePair(t, endpoint(t)+"?max-message=1000", "")
 			if err := client.WriteMessage(ctx(t), make([]byte, limit)); err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,8 @@ func TestMaxMessage(t *testing.T) {
 			if n, err := server.ReadMessage(ctx(t), buf); n != limit || err != nil {
 				t.Errorf("a message of the limit's size: %d, %v", n, err)
 			}
-			if err := client.WriteMessage(ctx(t), make([]byte, limit+1)); err != nil {
+			// The server may have closed at the header, before the last byte is written.
+			if err := client.WriteMessage(ctx(t), make([]byte, limit+1)); err != nil && tincan.KindOf(err) != tincan.KindReset {
 				t.Fatal(err)
 			}
 			if _, err := server.ReadMessage(ctx(t), buf); !errors.Is(err, tincan.ErrMessageTooLong) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -17,35 +18,39 @@ import (
 )
 
 // endpoints are what every test of behaviour runs over; each call makes a fresh one.
-func endpoints(t *testing.T) map[string]func() string {
-	return map[string]func() string{
-		"ws":      func() string { return "ws://127.0.0.1:0/x" },
-		"ws+unix": func() string { return "ws+unix://" + filepath.Join(t.TempDir(), "s") + ":/x" },
-	}
+var endpoints = map[string]func(t *testing.T) string{
+	"ws":      func(*testing.T) string { return "ws://127.0.0.1:0/x" },
+	"ws+unix": func(t *testing.T) string { return "ws+unix://" + filepath.Join(t.TempDir(), "s") + ":/x" },
 }
 
 func TestNetConn(t *testing.T) {
-	for name, endpoint := range endpoints(t) {
-		for _, query := range []string{"", "?text"} {
-			t.Run(name+query, func(t *testing.T) {
-				t.Parallel()
-				nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-					c1, c2 = pair(t, endpoint(), query)
-					return c1, c2, func() { _, _ = c1.Close(), c2.Close() }, nil
-				})
-				nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-					c2, c1 = pair(t, endpoint(), query)
-					return c1, c2, func() { _, _ = c1.Close(), c2.Close() }, nil
-				})
+	tests := []struct {
+		endpoint, query string
+		server          bool // whose end is under test
+	}{
+		{"ws", "", false},
+		{"ws", "", true},
+		{"ws", "?text", false},
+		{"ws+unix", "", true},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.endpoint, tt.query, " server ", tt.server), func(t *testing.T) {
+			t.Parallel()
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				c1, c2 = pair(t, endpoints[tt.endpoint](t), tt.query)
+				if tt.server {
+					c1, c2 = c2, c1
+				}
+				return c1, c2, func() { _, _ = c1.Close(), c2.Close() }, nil
 			})
-		}
+		})
 	}
 }
 
 func TestStreamCarriesEveryByte(t *testing.T) {
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		t.Run(name, func(t *testing.T) {
-			client, server := pair(t, endpoint(), "")
+			client, server := pair(t, endpoint(t), "")
 			want := make([]byte, 4<<20)
 			_, _ = rand.Read(want)
 			go func() {
@@ -71,9 +76,9 @@ func TestStreamCarriesEveryByte(t *testing.T) {
 }
 
 func TestEndWithoutCloseFrame(t *testing.T) {
-	for name, endpoint := range endpoints(t) {
+	for name, endpoint := range endpoints {
 		t.Run(name, func(t *testing.T) {
-			client, server := pair(t, endpoint(), "")
+			client, server := pair(t, endpoint(t), "")
 			_ = client.(interface{ NetConn() net.Conn }).NetConn().Close()
 			_, err := server.Read(make([]byte, 1))
 			if !errors.Is(err, io.ErrUnexpectedEOF) || tincan.KindOf(err) != tincan.KindReset {
@@ -84,13 +89,16 @@ func TestEndWithoutCloseFrame(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	client, server := pair(t, "ws://127.0.0.1:0", "")
-	if err := tincan.Abort(client); err != nil {
-		t.Fatal(err)
-	}
-	_, err := server.Read(make([]byte, 1))
-	if tincan.KindOf(err) != tincan.KindReset {
-		t.Errorf("Read: %v, kind %v", err, tincan.KindOf(err))
+	for name, endpoint := range endpoints {
+		t.Run(name, func(t *testing.T) {
+			client, server := pair(t, endpoint(t), "")
+			if err := tincan.Abort(client); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := server.Read(make([]byte, 1)); tincan.KindOf(err) != tincan.KindReset {
+				t.Errorf("Read: %v, kind %v", err, tincan.KindOf(err))
+			}
+		})
 	}
 }
 
@@ -200,7 +208,7 @@ func TestTextThatEndsInsideACharacter(t *testing.T) {
 	if n, err := client.Write([]byte("a\xe2\x82")); n != 3 || err != nil {
 		t.Fatalf("Write = %d, %v", n, err)
 	}
-	_ = client.Close()
+	go func() { _ = client.Close() }() // it waits for the server's close frame
 	if got, err := io.ReadAll(server); string(got) != "a\xe2\x82" || err != nil {
 		t.Errorf("read %q, %v", got, err)
 	}

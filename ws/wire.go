@@ -2,6 +2,7 @@ package ws
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -15,6 +16,8 @@ import (
 // answer to a close) never hold up the goroutine that reads.
 type wire struct {
 	net.Conn
+	early  []byte // arrived with the upgrade; for the goroutine that reads, as frames
+	frames frames
 
 	flushing   sync.Mutex     // held by whoever writes to Conn
 	background sync.WaitGroup // writers of control frames
@@ -42,11 +45,35 @@ const (
 var past = time.Unix(1, 0)
 
 func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
+	n, err := w.receive(p)
 	if err != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.readErr = err
+	}
+	if err == io.EOF {
+		// The library would take it for the end of the message that it is in the middle of.
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// receive reads what came early and then from the connection, up to a frame that is over the limit.
+func (w *wire) receive(p []byte) (n int, err error) {
+	if w.frames.fault != nil {
+		return 0, w.frames.fault
+	}
+	if len(w.early) > 0 {
+		n = copy(p, w.early)
+		w.early = w.early[n:]
+	} else if n, err = w.Conn.Read(p); n == 0 {
+		return 0, err
+	}
+	if good := w.frames.scan(p[:n]); good < n {
+		n, err = good, nil
+	}
+	if n == 0 {
+		return 0, w.frames.fault
 	}
 	return n, err
 }

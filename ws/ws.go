@@ -21,8 +21,9 @@
 // Each Write is one or more messages, and their boundaries mean nothing to the
 // reader. A peer that sends a close frame (status 1000, 1001 or none) reads as
 // [io.EOF]; another status is an error that holds a [websocket.CloseError]; a
-// connection that ends without one is [io.ErrUnexpectedEOF]. WebSocket has no half-close, so
-// [tincan.CloseWrite] answers [errors.ErrUnsupported].
+// connection that ends without one, as [tincan.Abort] ends it, is
+// [io.ErrUnexpectedEOF]. WebSocket has no half-close, so [tincan.CloseWrite]
+// answers [errors.ErrUnsupported].
 //
 // Deadlines may pass and be moved again, as with TCP. What a Write had begun
 // to send when its deadline passed, a message of up to 32 KiB, counts as written and

@@ -78,9 +78,6 @@ func server(t *testing.T, program string, args ...string) *background {
 	return nil
 }
 
-// address gives the host and port of a URL.
-func (b *background) address() string { _, a, _ := strings.Cut(b.url, "://"); return a }
-
 // peer serves one connection by serve, and gives the URL to reach it.
 func peer(t *testing.T, serve func(c *net.TCPConn) error) string {
 	t.Helper()

@@ -29,7 +29,8 @@ there connect waits, after the end of input, until nothing has come for 1 s
 
 ` + exitCodesHelp + `
 A peer that resets, or ends TLS without close_notify, is 5; a limit of
---connect-timeout, --idle-timeout or --timeout that passed is 4.
+--connect-timeout, --idle-timeout or --timeout that passed is 4. A reader of the
+output that leaves ends it quietly, with 141 as SIGPIPE would.
 
 ` + eventsHelp,
 		Example: `  printf 'hello\n' | tincan connect tcp://127.0.0.1:27015

@@ -18,6 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// address gives the host and port of a URL.
+func (b *background) address() string { _, a, _ := strings.Cut(b.url, "://"); return a }
+
 // TestDroppedConnect: an address that drops what is sent to it, as a listener
 // does whose queue is full.
 func TestDroppedConnect(t *testing.T) {
@@ -104,7 +107,7 @@ func TestIdleClients(t *testing.T) {
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(clients)+200 {
-		t.Skipf("%d descriptors are not enough", limit.Cur)
+		t.Fatalf("%d descriptors are not enough; raise ulimit -n", limit.Cur)
 	}
 	for _, verb := range [][]string{{"serve", "echo"}, {"listen", "--keep-open"}} {
 		t.Run(verb[0], func(t *testing.T) {

@@ -101,10 +101,16 @@ func (r *reporter) addNarration(t *tincan.Trace) {
 	}
 	t.Listening = func(addr net.Addr) {
 		r.step("bind "+addr.String(), "socket(2), bind(2)", "")
-		r.step("listen "+addr.String(), "listen(2)", "")
+		if !datagrams(addr.Network()) {
+			r.step("listen "+addr.String(), "listen(2)", "")
+		}
 	}
 	t.Accepted = func(listener net.Addr, c tincan.Conn) {
-		r.step("accept "+name(c.RemoteAddr())+" on "+listener.String(), "accept(2)", "")
+		call := "accept(2)"
+		if datagrams(listener.Network()) {
+			call = "recvmsg(2)" // a new peer shows by what it sends
+		}
+		r.step("accept "+name(c.RemoteAddr())+" on "+listener.String(), call, "")
 	}
 	t.Refused = func(listener, remote net.Addr, err error) {
 		refused(listener, remote, err)
@@ -143,6 +149,15 @@ func (r *reporter) step(what, call, result string) {
 		line += " · " + result
 	}
 	r.line(dim, line)
+}
+
+// datagrams reports whether a scheme has neither connections nor an end.
+func datagrams(scheme string) bool {
+	switch scheme {
+	case "udp", "udp4", "udp6", "unixgram":
+		return true
+	}
+	return false
 }
 
 // outcome joins what a step found, how long it took and how it failed.

@@ -209,10 +209,10 @@ func (s *session) halfCloses() bool {
 		return true // it no longer matters: the input has ended
 	}
 	switch s.scheme {
-	case "udp", "udp4", "udp6", "unixgram", "ws", "wss", "ws+unix":
+	case "ws", "wss", "ws+unix":
 		return false
 	}
-	return true
+	return !datagrams(s.scheme)
 }
 
 // sayWho says which side cut a connection short.
