@@ -140,9 +140,9 @@ func isListen(err error) bool {
 	return errors.As(err, &opErr) && opErr.Op == "listen"
 }
 
-// A HandshakeError is a TLS or WebSocket handshake that failed.
+// A HandshakeError is a TLS or WebSocket handshake that failed, or a PROXY header that did not come.
 type HandshakeError struct {
-	// Layer is "tls" or "ws".
+	// Layer is "tls", "ws" or, for package relay's PROXY header, "proxy".
 	Layer string
 	// Err is the cause.
 	Err error

@@ -26,6 +26,8 @@ type Forwarder struct {
 	Dialer *tincan.Dialer
 	// Options hold for each pair.
 	Options Options
+	// Prepare may change the options of one pair, of which o is a copy. Nil leaves them.
+	Prepare func(client, target tincan.Conn, o *Options)
 	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
 	MaxMessage int
 	// Ended is told how each pair ended.
@@ -41,19 +43,29 @@ type Forwarder struct {
 // target when none answers, else as from [Streams].
 func (f *Forwarder) Stream(ctx context.Context, client net.Conn) error {
 	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(target net.Conn) (Result, error) {
-		return Streams(ctx, client, target, &f.Options)
+		return Streams(ctx, client, target, f.options(client, target))
 	})
 }
 
 // Message is Stream for message connections.
 func (f *Forwarder) Message(ctx context.Context, client tincan.MessageConn) error {
 	return forward(ctx, f, client, (*tincan.Dialer).DialMessageEndpoint, func(target tincan.MessageConn) (Result, error) {
-		return Messages(ctx, client, target, f.MaxMessage, &f.Options)
+		return Messages(ctx, client, target, f.MaxMessage, f.options(client, target))
 	})
 }
 
+// options gives those of one pair.
+func (f *Forwarder) options(client, target tincan.Conn) *Options {
+	if f.Prepare == nil {
+		return &f.Options
+	}
+	o := f.Options
+	f.Prepare(client, target, &o)
+	return &o
+}
+
 func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), join func(C) (Result, error)) error {
-	target, e, err := dialAny(ctx, f, dial)
+	target, e, err := dialAny(withClient(ctx, client), f, dial)
 	if err != nil {
 		if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
 			_ = client.Close()

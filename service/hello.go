@@ -18,7 +18,7 @@ var helloService = Service{
 	Name:      "hello",
 	Summary:   "shows a page in a browser",
 	Endpoints: []string{"tcp://127.0.0.1:8080"},
-	Stream:    helloStream,
+	Stream:    HTTP(http.HandlerFunc(serveHello)),
 	Try: func(e *tincan.Endpoint) string {
 		if name, abstract := strings.CutPrefix(e.Path, "@"); abstract {
 			return "curl --abstract-unix-socket " + quote(name) + " http://localhost/"
@@ -50,11 +50,11 @@ const helloPage = `<!DOCTYPE html>
 </html>
 `
 
-// Bounds of a client of hello, whatever the server's own are.
+// Bounds of a client of HTTP, whatever the server's own are.
 const (
-	helloHeaderTimeout = 10 * time.Second
-	helloIdleTimeout   = 60 * time.Second
-	helloMaxHeader     = 16 << 10
+	httpHeaderTimeout = 10 * time.Second
+	httpIdleTimeout   = 60 * time.Second
+	httpMaxHeader     = 16 << 10
 )
 
 func serveHello(w http.ResponseWriter, r *http.Request) {
@@ -73,18 +73,24 @@ func serveHello(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// helloStream hands conn to a server of net/http and waits until it is done with it.
-func helloStream(ctx context.Context, conn net.Conn) error {
+// HTTP serves HTTP/1.0 and 1.1 on each connection, with bounds on the time and size of
+// a request. When the server drains, what was asked is answered and no more.
+func HTTP(h http.Handler) StreamHandler {
+	return func(ctx context.Context, conn net.Conn) error { return serveHTTP(ctx, conn, h) }
+}
+
+// serveHTTP hands conn to a server of net/http and waits until it is done with it.
+func serveHTTP(ctx context.Context, conn net.Conn, h http.Handler) error {
 	l := &soleListener{conn: conn, draining: Draining(ctx), closed: make(chan struct{})}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	server := &http.Server{
-		Handler:           http.HandlerFunc(serveHello),
-		ReadHeaderTimeout: helloHeaderTimeout,
-		ReadTimeout:       helloHeaderTimeout,
-		WriteTimeout:      helloHeaderTimeout,
-		IdleTimeout:       helloIdleTimeout,
-		MaxHeaderBytes:    helloMaxHeader,
+		Handler:           h,
+		ReadHeaderTimeout: httpHeaderTimeout,
+		ReadTimeout:       httpHeaderTimeout,
+		WriteTimeout:      httpHeaderTimeout,
+		IdleTimeout:       httpIdleTimeout,
+		MaxHeaderBytes:    httpMaxHeader,
 		Protocols:         &http1,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what a client does wrong is no news
 		ConnState:         l.note,

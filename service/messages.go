@@ -22,6 +22,31 @@ type MessageHandler func(ctx context.Context, request []byte) (reply []byte, err
 // what was sent before it began is still answered; a peer that is silent for a moment is then finished with.
 func (s *Server) ServeMessages(ctx context.Context, l tincan.MessageListener, h MessageHandler) error {
 	g := newGroup(ctx, s)
+	return g.serveMessages(ctx, l, func(accepting context.Context) error {
+		if s != nil && s.Inline {
+			err := tincan.ServeDatagrams(accepting, l, g.inline(l, h))
+			if !errors.Is(err, errors.ErrUnsupported) {
+				return err
+			}
+		}
+		return g.acceptMessages(accepting, l, func(c *connection, conn tincan.MessageConn) error { return c.answer(ctx, conn, h) })
+	})
+}
+
+// A MessageConnHandler serves one message connection until it ends. The rest is as for a [StreamHandler].
+type MessageConnHandler func(ctx context.Context, conn tincan.MessageConn) error
+
+// ServeMessageConns is as [Server.Serve] for message connections, of datagrams one for each
+// peer. The server's timeouts don't learn of what passes: IdleTimeout must be zero.
+func (s *Server) ServeMessageConns(ctx context.Context, l tincan.MessageListener, h MessageConnHandler) error {
+	g := newGroup(ctx, s)
+	return g.serveMessages(ctx, l, func(accepting context.Context) error {
+		return g.acceptMessages(accepting, l, func(c *connection, conn tincan.MessageConn) error { return h(c, conn) })
+	})
+}
+
+// serveMessages runs accept, with a context that ends when accepting must, and drains.
+func (g *group) serveMessages(ctx context.Context, l tincan.MessageListener, accept func(accepting context.Context) error) error {
 	stop, accepting := l.Close, ctx
 	if sharesSocket(l) {
 		// Closing the listener would end the flows that are to be drained, and
@@ -32,23 +57,20 @@ func (s *Server) ServeMessages(ctx context.Context, l tincan.MessageListener, h 
 		accepting, cancel = endLater(ctx, min(drainQuiet, g.drainLimit()))
 		defer cancel()
 	}
-	return g.run(ctx, stop, func() error {
-		if g.server.Inline {
-			err := tincan.ServeDatagrams(accepting, l, g.inline(l, h))
-			if !errors.Is(err, errors.ErrUnsupported) {
-				return err
-			}
+	return g.run(ctx, stop, func() error { return accept(accepting) })
+}
+
+// acceptMessages serves each connection by handle, until accepting ends.
+func (g *group) acceptMessages(accepting context.Context, l tincan.MessageListener, handle func(*connection, tincan.MessageConn) error) error {
+	for pause := (pause{}); ; {
+		conn, err := l.Accept(accepting)
+		if err == nil {
+			pause.reset()
+			g.start(conn, func(c *connection) error { return handle(c, conn) })
+		} else if !pause.cures(accepting, err) {
+			return err
 		}
-		for pause := (pause{}); ; {
-			conn, err := l.Accept(accepting)
-			if err == nil {
-				pause.reset()
-				g.start(conn, func(c *connection) error { return c.answer(ctx, conn, h) })
-			} else if !pause.cures(accepting, err) {
-				return err
-			}
-		}
-	})
+	}
 }
 
 // endLater gives a context that ends so long after ctx. The function it gives ends it at once.

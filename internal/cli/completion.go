@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tincan-ipc/tincan/internal/local"
 	"github.com/tincan-ipc/tincan/service"
 )
 
@@ -73,6 +74,15 @@ func completeEndpoint(_ *cobra.Command, args []string, _ string) ([]cobra.Comple
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return schemePrefixes, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRelay offers the beginnings of FROM and TO.
+func completeRelay(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	words := append(slices.Clone(schemePrefixes), local.Schemes...)
+	if len(args) == 1 {
+		words = append(words, "exec")
+	}
+	return words, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
 var schemePrefixes = []cobra.Completion{

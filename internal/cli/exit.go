@@ -15,8 +15,11 @@ func exitCode(err error) int {
 	var (
 		signalled interruptError
 		local     *localError
+		program   *programError
 	)
 	switch {
+	case errors.As(err, &program):
+		return program.status
 	case errors.As(err, &signalled):
 		return 128 + signalled.number()
 	case errors.As(err, &local) && errors.Is(err, errBrokenPipe):
@@ -57,13 +60,14 @@ func kindOf(err error) tincan.ErrorKind {
 }
 
 // quiet reports whether err ends the command with nothing to be said: the
-// user interrupted it, or the reader of its output has gone.
+// user interrupted it, the reader of its output has gone, or a program that it ran failed, which tells why itself.
 func quiet(err error) bool {
 	var (
 		signalled interruptError
 		local     *localError
+		program   *programError
 	)
-	return errors.As(err, &signalled) || errors.As(err, &local) && errors.Is(err, errBrokenPipe)
+	return errors.As(err, &signalled) || errors.As(err, &program) || errors.As(err, &local) && errors.Is(err, errBrokenPipe)
 }
 
 // A usageError is a command line that can't be done whatever the world is like.
@@ -81,11 +85,12 @@ type hintedError struct {
 func (e *hintedError) Unwrap() error { return e.error }
 func (e *hintedError) Hint() string  { return e.hint }
 
-// A localError is a failure of a standard stream, which says nothing about
-// the connection, though the system's error numbers may be the same.
+// A localError is a failure of a standard stream, or another end that is no connection. It says nothing about
+// a connection, though the system's error numbers may be the same.
 type localError struct {
 	doing string // "write standard output"
 	err   error
+	side  string // of a relay: "from" or "to"
 }
 
 func (e *localError) Error() string {
@@ -96,6 +101,16 @@ func (e *localError) Error() string {
 	return fmt.Sprintf("%s: %v", e.doing, e.err)
 }
 func (e *localError) Unwrap() error { return e.err }
+
+// A programError is a program that ended with a status other than 0.
+type programError struct {
+	name   string
+	status int
+}
+
+func (e *programError) Error() string {
+	return fmt.Sprintf("%s ended with status %d", e.name, e.status)
+}
 
 // A timeoutError is a limit that the user set and that has passed.
 type timeoutError struct {

@@ -39,7 +39,7 @@ func TestExitCode(t *testing.T) {
 		{dial(context.DeadlineExceeded), 4, "--connect-timeout"},
 		{&timeoutError{what: "not done within", after: time.Second, last: dial(errRefused)}, 4, ""},
 		{read(syscall.ECONNRESET), 5, ""},
-		{sayWho(read(syscall.ECONNRESET)), 5, ""},
+		{sayWho(remoteSide, read(syscall.ECONNRESET)), 5, ""},
 		{read(io.ErrUnexpectedEOF), 5, ""},
 		{dial(x509.UnknownAuthorityError{}), 6, "?ca="},
 		{dial(x509.CertificateInvalidError{Reason: x509.Expired}), 6, "out of date"},

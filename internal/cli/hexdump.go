@@ -8,13 +8,13 @@ import (
 // hexDump shows the bytes of one direction on stderr.
 type hexDump struct {
 	report    *reporter
-	direction string // "sent" or "received"
+	direction string // "sent" or "received", of a relay "forward" or "backward"
 	remote    string
 	offset    int64
 }
 
-// dump shows chunk as lines of 16 bytes, with > for what is sent and < for
-// what is received, and the offset within that direction.
+// dump shows chunk as lines of 16 bytes, with > for what is sent or goes forward
+// and < for what comes back, and the offset within that direction.
 func (h *hexDump) dump(chunk []byte) {
 	at := h.offset
 	h.offset += int64(len(chunk))
@@ -23,7 +23,7 @@ func (h *hexDump) dump(chunk []byte) {
 		return
 	}
 	mark := byte('>')
-	if h.direction == "received" {
+	if h.direction == "received" || h.direction == "backward" {
 		mark = '<'
 	}
 	out := fmt.Appendf(nil, "%c %s %d bytes\n", mark, h.remote, len(chunk))

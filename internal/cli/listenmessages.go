@@ -57,14 +57,14 @@ func (l *listener) serveOneMessages(ctx context.Context, e *tincan.Endpoint, ln 
 
 // refuseOthers turns away every peer after the first. The listener of
 // datagrams can't be closed for that: the first one lives on its socket.
-func (l *listener) refuseOthers(ctx context.Context, ln tincan.MessageListener) {
+func (p *program) refuseOthers(ctx context.Context, ln tincan.MessageListener) {
 	for told := false; ; told = true {
 		conn, err := ln.Accept(ctx)
 		if err != nil {
 			return
 		}
-		if !told || l.report.json {
-			l.report.hooks().Refused(ln.Addr(), conn.RemoteAddr(), errOneClient)
+		if !told || p.report.json {
+			p.report.hooks().Refused(ln.Addr(), conn.RemoteAddr(), errOneClient)
 		}
 		if tincan.Abort(conn) != nil {
 			_ = conn.Close()

@@ -32,9 +32,9 @@ port where nobody listens is 3.`
 // next; io.EOF after the last. It reads at its first call, not before.
 func messageInput(in *os.File, framing string, emptyToo bool) (func() ([]byte, error), error) {
 	if framing != "" {
-		f, err := frame.Parse(framing)
+		f, err := parseFraming(framing)
 		if err != nil {
-			return nil, &usageError{problem: err.Error(), remedy: "--frame takes one of these"}
+			return nil, err
 		}
 		return frame.NewReader(in, f, frame.DefaultLimit).Read, nil
 	}
@@ -53,6 +53,15 @@ func messageInput(in *os.File, framing string, emptyToo bool) (func() ([]byte, e
 		b.start.Do(func() { go b.read(in) })
 		return b.next()
 	}, nil
+}
+
+// parseFraming reads the value of --frame.
+func parseFraming(name string) (frame.Framing, error) {
+	f, err := frame.Parse(name)
+	if err != nil {
+		return 0, &usageError{problem: err.Error(), remedy: "--frame takes one of these"}
+	}
+	return f, nil
 }
 
 // burstPause is how long the input must pause for what it gave to be one message.

@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/capture"
 )
 
 // quietTime is how long a session waits for more, after the end of input, where
 // the family can't pass that end on.
 const quietTime = time.Second
+
+// remoteSide is how a session names its peer.
+const remoteSide = "the remote side"
 
 // errQuiet ends a session in order: input has ended and nothing comes any more.
 var errQuiet = errors.New("quiet since the end of input")
@@ -38,6 +42,7 @@ type session struct {
 	trace                *tincan.Trace
 	idle                 *idleWatch
 	sentTap, receivedTap *tap
+	ending               func() // called before the end of input is passed on, may be nil
 
 	sending sync.Mutex // held while bytes are being sent, and to end the sending side
 	inEnded bool       // guarded by sending: the peer has been told that no more comes
@@ -52,6 +57,11 @@ func newSession(p *program, f *sessionFlags, e *tincan.Endpoint, conn tincan.Con
 	}
 	s.sentTap = newTap(s.idle, f.rate, toPeer)
 	s.receivedTap = newTap(s.idle, f.rate, fromPeer)
+	own := capture.First
+	if f.serves {
+		own = capture.Second
+	}
+	s.recorded(p.recorder, own)
 	return s
 }
 
@@ -131,7 +141,7 @@ func (s *session) exchange(ctx context.Context) error {
 			}
 		}
 	}
-	return sayWho(sendErr)
+	return sayWho(remoteSide, sendErr)
 }
 
 // sent is how the sending direction ended. The peer was told so where the family can.
@@ -163,7 +173,7 @@ func (s *session) receivingEnded(ctx context.Context, h half) error {
 	case h.writeErr != nil:
 		return &localError{doing: "write standard output", err: h.writeErr}
 	case h.readErr != nil:
-		return sayWho(h.readErr)
+		return sayWho(remoteSide, h.readErr)
 	}
 	if f := s.trace.HalfClosed; f != nil {
 		f(s.conn, tincan.Remote)
@@ -177,6 +187,9 @@ func (s *session) endSending() sent {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.inEnded = true
+	if s.ending != nil {
+		s.ending()
+	}
 	err := tincan.CloseWrite(s.conn)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
@@ -216,18 +229,18 @@ func (s *session) halfCloses() bool {
 }
 
 // sayWho says which side cut a connection short.
-func sayWho(err error) error {
+func sayWho(who string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the remote side ended without saying that it was done, what came may be cut short: %w", err)
+		return fmt.Errorf("%s ended without saying that it was done, what came may be cut short: %w", who, err)
 	case errors.Is(err, errBrokenPipe):
-		return fmt.Errorf("the remote side takes no more, not all was sent: %w", err)
+		return fmt.Errorf("%s takes no more, not all was sent: %w", who, err)
 	case tincan.KindOf(err) == tincan.KindDenied:
-		return fmt.Errorf("the remote side turned this one away: %w", err)
+		return fmt.Errorf("%s turned this one away: %w", who, err)
 	case tincan.KindOf(err) == tincan.KindReset:
-		return fmt.Errorf("the remote side reset the connection: %w", err)
+		return fmt.Errorf("%s reset the connection: %w", who, err)
 	}
 	return err
 }

@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/local"
+	"github.com/tincan-ipc/tincan/relay"
+	"github.com/tincan-ipc/tincan/service"
+)
+
+// A relaying is one run of relay.
+type relaying struct {
+	*program
+	flags *relayFlags
+	plan  *relayPlan
+	// stopping ends with the first signal, or when a listener fails.
+	stopping context.Context
+	fail     context.CancelCauseFunc
+
+	to      joiner
+	options relay.Options // of each pair
+	total   *rate.Limiter // nil without
+	counts  relayCounts
+	// only is set where one client alone is served.
+	only *onlyClient
+	// programs are those that run.
+	programs programs
+}
+
+// A joiner relays a client to what it opens for it: a [relay.Forwarder], or a local end.
+type joiner interface {
+	Stream(ctx context.Context, client net.Conn) error
+	Message(ctx context.Context, client tincan.MessageConn) error
+}
+
+func newRelaying(p *program, f *relayFlags, plan *relayPlan, stopping context.Context) (*relaying, error) {
+	r := &relaying{program: p, flags: f, plan: plan}
+	r.stopping, r.fail = context.WithCancelCause(stopping)
+	r.options = relay.Options{IdleTimeout: f.idleTimeout, Trace: r.pairHooks()}
+	if f.rateTotal > 0 {
+		r.total = newLimiter(tincan.Size(f.rateTotal))
+	}
+	if plan.to[0].isLocal() {
+		to, err := newLocalTarget(r, &plan.to[0])
+		if err != nil {
+			return nil, err
+		}
+		r.to = to
+		return r, nil
+	}
+	forwarder := &relay.Forwarder{
+		Balance: f.balance,
+		Dialer:  &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff},
+		Options: r.options, Prepare: r.prepare, MaxMessage: plan.largestMessage(),
+		Ended: func(client tincan.Conn, target *tincan.Endpoint, result relay.Result, _ error) {
+			l := linkOf(client)
+			l.result, l.target = result, target.String()
+		},
+	}
+	forwarder.Dialer.Trace = r.dialHooks()
+	f.proxies.dialling(&forwarder.Dialer.Config)
+	for _, to := range plan.to {
+		forwarder.Targets = append(forwarder.Targets, to.endpoint)
+	}
+	if plan.messages {
+		frameStreams(&forwarder.Dialer.Config, plan)
+	}
+	r.to = forwarder
+	return r, nil
+}
+
+// prepare is called when client and target stand.
+func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
+	l := linkOf(client)
+	l.joined(target)
+	if r.flags.rate > 0 {
+		o.Limiters = append(o.Limiters, newLimiter(r.flags.rate))
+	}
+	if r.total != nil {
+		o.Limiters = append(o.Limiters, r.total)
+	}
+	o.Tap = r.tap(l, l.recorded(r.recorder, target, o))
+}
+
+// tap gives what is to see all that passes over l, record among them if there is one; nil where nothing is.
+func (r *relaying) tap(l *link, record func(relay.Direction, []byte)) func(relay.Direction, []byte) {
+	var taps []func(relay.Direction, []byte)
+	if record != nil {
+		taps = append(taps, record)
+	}
+	if r.flags.hex {
+		var dumps [2]*hexDump // each direction has its own, and is one goroutine's
+		for _, d := range []relay.Direction{relay.Forward, relay.Backward} {
+			dumps[d] = &hexDump{report: r.report, direction: d.String(), remote: l.clientName()}
+		}
+		taps = append(taps, func(d relay.Direction, p []byte) { dumps[d].dump(p) })
+	}
+	switch len(taps) {
+	case 0:
+		return nil
+	case 1:
+		return taps[0]
+	}
+	return func(d relay.Direction, p []byte) {
+		for _, tap := range taps {
+			tap(d, p)
+		}
+	}
+}
+
+// A relayListener is one thing that clients come from.
+type relayListener struct {
+	streams  *tincan.Listener // one of the two
+	messages tincan.MessageListener
+}
+
+func (l relayListener) addr() net.Addr {
+	if l.streams != nil {
+		return l.streams.Addr()
+	}
+	return l.messages.Addr()
+}
+
+// openFrom opens FROM: listeners, or what is a connection already.
+func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, single net.Conn, err error) {
+	lc := &tincan.ListenConfig{Config: r.config()}
+	lc.Trace = r.listenHooks()
+	r.flags.limits.apply(&lc.Options)
+	r.flags.proxies.listening(&lc.Config)
+	from := &r.plan.from
+	if e := from.endpoint; e != nil {
+		var l relayListener
+		if r.plan.messages && e.Messages() {
+			l.messages, err = lc.ListenMessageEndpoint(ctx, e)
+		} else {
+			l.streams, err = lc.ListenEndpoint(ctx, e)
+		}
+		return []relayListener{l}, nil, err
+	}
+	var sockets []local.Socket
+	switch from.end.Scheme {
+	case "stdio":
+		return nil, from.end.Stdio(r.stdin, r.stdout), nil
+	case "file":
+		single, err = from.end.OpenFile(ctx, local.From)
+		return nil, single, openError(ctx, from, err)
+	case "fd":
+		var s local.Socket
+		s, err = from.end.OpenFD()
+		sockets = []local.Socket{s}
+	case "systemd":
+		sockets, err = from.end.Passed()
+	}
+	if err != nil {
+		return nil, nil, &net.OpError{Op: "listen", Net: from.end.Scheme, Addr: from.end, Err: err}
+	}
+	if len(sockets) == 1 && sockets[0].Conn != nil {
+		single = r.flags.proxies.inheritedConn(sockets[0].Conn, r.report.hooks())
+		if err := tincan.Handshake(ctx, single); err != nil {
+			return nil, nil, err
+		}
+		return nil, single, nil
+	}
+	for _, s := range sockets {
+		if s.Listener == nil {
+			return nil, nil, &usageError{problem: from.word + " is several sockets, and one of them is a connection", remedy: "relay each by a name of its own"}
+		}
+		listeners = append(listeners, relayListener{streams: lc.Adopt(r.flags.proxies.inherited(s.Listener, lc.Trace))})
+	}
+	return listeners, nil, nil
+}
+
+// openError is what keeps a local end from being opened.
+func openError(ctx context.Context, side *relaySide, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return &localError{doing: "open " + side.word, err: err}
+}
+
+// serve serves every client of the listeners until a signal, and drains.
+func (r *relaying) serve(listeners []relayListener) error {
+	defer r.fail(nil)
+	if r.plan.to[0].sole() {
+		r.only = newOnlyClient(r)
+	}
+	for _, l := range listeners {
+		r.report.listening("", l.addr().String())
+	}
+	r.notify(true)
+	defer context.AfterFunc(r.stopping, func() { r.notify(false) })()
+	server := &service.Server{Drain: r.flags.drain}
+	if r.flags.drain == 0 {
+		server.Drain = -1 // its zero is the default
+	}
+	var running sync.WaitGroup
+	for _, l := range listeners {
+		running.Go(func() {
+			if err := r.serveOn(server, l); err != nil {
+				r.fail(err)
+			}
+		})
+	}
+	running.Wait()
+	if r.only != nil && r.only.served() {
+		return r.only.err
+	}
+	if cause := (interruptError{}); errors.As(context.Cause(r.stopping), &cause) {
+		return nil // an orderly end
+	}
+	return context.Cause(r.stopping)
+}
+
+func (r *relaying) serveOn(server *service.Server, l relayListener) error {
+	if l.messages != nil {
+		return server.ServeMessageConns(r.stopping, r.only.messages(l.messages), r.serveMessage)
+	}
+	return server.Serve(r.stopping, r.only.streams(l.streams), r.serveStream)
+}
+
+// notify tells a service manager where one asks for it.
+func (r *relaying) notify(ready bool) {
+	if err := local.Notify(ready); err != nil {
+		r.report.note("the service manager was not told: %v", err)
+	}
+}
+
+// abandonAfter is how long a transfer that was interrupted may take to end by
+// itself: a regular file may block, which nothing can interrupt.
+const abandonAfter = time.Second
+
+// transfer relays one connection, whose end is the command's.
+func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
+	if r.plan.to[0].program == nil {
+		ctx = r.stopping
+	} else {
+		// The program is told, and it is its end that ends the command.
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(r.stopping, func() {
+			r.programs.signal(context.Cause(r.stopping))
+			time.AfterFunc(r.flags.drain, func() { cancel(context.Cause(r.stopping)) })
+		})()
+	}
+	restore := r.rawTerminal()
+	defer restore()
+	done := make(chan error, 1)
+	l := newLink(r, single, r.plan.from.isLocal())
+	defer r.showProgress(l)()
+	go func() { done <- r.handle(ctx, l, r.joinStream(l, single)) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(abandonAfter):
+		return context.Cause(ctx)
+	}
+}
+
+// serveStream serves one client, whose faults are its own.
+func (r *relaying) serveStream(ctx context.Context, conn net.Conn) error {
+	l := newLink(r, conn, false)
+	return r.only.ended(r.handle(ctx, l, r.joinStream(l, conn)))
+}
+
+// joinStream gives the relaying of a byte stream, which in a relay of messages carries them framed.
+func (r *relaying) joinStream(l *link, conn net.Conn) func(ctx context.Context) error {
+	if c, ok := conn.(*local.Conn); ok {
+		conn = &localSide{Conn: c, word: r.plan.from.word, failed: l.cut}
+	}
+	if r.plan.messages {
+		framed := &linkedMessages{newFramedConn(conn, r.plan.framing), l}
+		return func(ctx context.Context) error { return r.to.Message(ctx, framed) }
+	}
+	return func(ctx context.Context) error { return r.to.Stream(ctx, &linkedStream{conn, l}) }
+}
+
+func (r *relaying) serveMessage(ctx context.Context, conn tincan.MessageConn) error {
+	l := newLink(r, conn, false)
+	l.endless = endless(r.plan.from.endpoint)
+	return r.only.ended(r.handle(ctx, l, func(ctx context.Context) error { return r.to.Message(ctx, &linkedMessages{conn, l}) }))
+}
+
+// endless reports whether the peers of e have no end: they are finished with when silent.
+func endless(e *tincan.Endpoint) bool {
+	switch e.Scheme {
+	case "udp", "udp4", "udp6", "unixgram":
+		return true
+	}
+	return false
+}
