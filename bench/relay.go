@@ -75,6 +75,7 @@ func isOurRelay(name string) bool { return name == "package relay" || name == "t
 func packageRelay(from, to address) command {
 	return goParty("relay-tincan", from.String(), to.String())
 }
+
 func tincanRelay(from, to address) command { return tincanCommand("relay", from.String(), to.String()) }
 
 // socatRelay is a socat that starts a process for each client.
