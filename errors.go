@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 )
 
 // An ErrorKind tells what sort of failure an error is, so that a program can
@@ -74,9 +75,9 @@ func KindOf(err error) ErrorKind {
 		endpointErr *EndpointError
 		opErr       *net.OpError
 	)
-	op := ""
+	op, network := "", ""
 	if errors.As(err, &opErr) {
-		op = opErr.Op
+		op, network = opErr.Op, opErr.Net
 	}
 	switch {
 	case err == nil || err == io.EOF: // only the bare one is an orderly end
@@ -91,8 +92,8 @@ func KindOf(err error) ErrorKind {
 		return KindTimeout
 	case isAny(err, refusedErrnos):
 		return KindConnect // for UDP it comes with a later read or write
-	case op == "dial" && !isAny(err, resetErrnos): // else it was there, and reset the connection at once
-		return KindConnect
+	case op == "dial" && !(strings.HasPrefix(network, "tcp") && isAny(err, resetErrnos)):
+		return KindConnect // TCP is reset only when it stood; vsock refuses by a reset
 	case isReset(err):
 		return KindReset
 	}
