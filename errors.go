@@ -91,7 +91,7 @@ func KindOf(err error) ErrorKind {
 		return KindTimeout
 	case isAny(err, refusedErrnos):
 		return KindConnect // for UDP it comes with a later read or write
-	case op == "dial":
+	case op == "dial" && !isAny(err, resetErrnos): // else it was there, and reset the connection at once
 		return KindConnect
 	case isReset(err):
 		return KindReset
@@ -140,9 +140,9 @@ func isListen(err error) bool {
 	return errors.As(err, &opErr) && opErr.Op == "listen"
 }
 
-// A HandshakeError is a TLS or WebSocket handshake that failed.
+// A HandshakeError is a TLS or WebSocket handshake that failed, or a PROXY header that did not come.
 type HandshakeError struct {
-	// Layer is "tls" or "ws".
+	// Layer is "tls", "ws" or, for package relay's PROXY header, "proxy".
 	Layer string
 	// Err is the cause.
 	Err error

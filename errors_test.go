@@ -28,6 +28,7 @@ func TestKindOf(t *testing.T) {
 		{op("dial", tincan.ErrNoTransport), tincan.KindUsage},
 		{op("dial", os.NewSyscallError("connect", syscall.ECONNREFUSED)), tincan.KindConnect},
 		{op("read", os.NewSyscallError("read", syscall.ECONNREFUSED)), tincan.KindConnect},
+		{op("dial", os.NewSyscallError("connect", syscall.ECONNRESET)), tincan.KindReset},
 		{op("dial", &net.DNSError{IsNotFound: true}), tincan.KindConnect},
 		{op("dial", &net.DNSError{IsTimeout: true}), tincan.KindTimeout},
 		{op("dial", context.DeadlineExceeded), tincan.KindTimeout},

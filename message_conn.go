@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -36,6 +37,7 @@ type messageConn struct {
 	kind    messageKind
 	end     func() error // closes the socket and what goes with it
 	in, out direction
+	noRuns  atomic.Bool // the system refuses to take several datagrams as one
 }
 
 // messageKind is how the end of a peer shows.
@@ -137,6 +139,8 @@ func (c *messageConn) CloseWrite() error {
 	}
 	return c.opError("shutdown", errors.ErrUnsupported)
 }
+
+func (c *messageConn) isUDP() bool { return c.limit == maxDatagram }
 
 // CanCloseWrite is for the function [CanCloseWrite].
 func (c *messageConn) CanCloseWrite() bool { return c.kind == packets }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,6 +50,7 @@ type flow struct {
 	named         bool          // the peer has an address that can be answered
 	ready         chan struct{} // holds one token when there is something to read
 	ended         chan struct{}
+	noRuns        atomic.Bool // the system refuses to take several datagrams as one
 
 	mu    sync.Mutex // guards what follows
 	queue messageQueue
@@ -126,6 +128,27 @@ func (f *flow) ReadMessage(ctx context.Context, buf []byte) (int, error) {
 	}
 }
 
+// readBatch takes all that is queued.
+func (f *flow) readBatch(ctx context.Context, b *Batch) error {
+	for {
+		if err := f.WaitReadable(ctx); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		end, there := f.end, !f.queue.empty()
+		if there {
+			f.queue.moveTo(b)
+		}
+		f.mu.Unlock()
+		switch {
+		case there:
+			return nil
+		case end == io.EOF:
+			return end
+		}
+	}
+}
+
 // WaitReadable is for the function [WaitReadable].
 func (f *flow) WaitReadable(ctx context.Context) error {
 	for {
@@ -173,6 +196,47 @@ func (f *flow) WriteMessage(ctx context.Context, msg []byte) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// A batchSender is a packetSocket that can send several messages along a
+// route at once, or fails with an error that isFull knows. It gives how many, and sets noRuns where the
+// system refuses to take several as one.
+type batchSender interface {
+	sendBatch(route []byte, msgs [][]byte, noRuns *atomic.Bool) (int, error)
+}
+
+// writeBatch is WriteMessage for several.
+func (f *flow) writeBatch(ctx context.Context, msgs [][]byte) (n int, err error) {
+	s, ok := f.l.sockets[f.key.socket].(batchSender)
+	for n < len(msgs) {
+		short := shorter(msgs[n:], f.l.maxSize)
+		if !ok || !f.named || f.l.maxSize == 0 || short == 0 {
+			if err := f.WriteMessage(ctx, msgs[n]); err != nil {
+				return n, err
+			}
+			n++
+			continue
+		}
+		if ctx.Err() != nil {
+			return n, f.opError("write", ctxError(ctx))
+		}
+		if err := f.touch(); err != nil {
+			return n, f.opError("write", err)
+		}
+		sent, err := s.sendBatch(f.route, msgs[n:n+short], &f.noRuns)
+		n += sent
+		if err == nil {
+			continue
+		}
+		if !isFull(err) {
+			return n, f.opError("write", err)
+		}
+		if err := f.WriteMessage(ctx, msgs[n]); err != nil { // which waits for room
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 // touch notes that the flow is in use. An ended flow can't be written to.
@@ -223,7 +287,7 @@ func (f *flow) finish(end error) {
 		f.end = end
 	}
 	if errors.Is(end, net.ErrClosed) {
-		f.queue = messageQueue{}
+		f.queue.free()
 	}
 	if f.timer != nil {
 		f.timer.Stop()

@@ -3,6 +3,7 @@
 package tincan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,17 @@ func (c *messageConn) receive(buf []byte) (int, error) {
 		return 0, readError(err)
 	}
 	return n, nil
+}
+
+// NextSize is for the function [NextSize]. The length itself can't be asked for everywhere, but no datagram is longer.
+func (c *messageConn) NextSize(ctx context.Context) (int, error) {
+	if err := c.WaitReadable(ctx); err != nil {
+		return 0, err
+	}
+	if c.isUDP() {
+		return longestDatagram, nil
+	}
+	return 4 * longestDatagram, nil
 }
 
 func (c *messageConn) send(msg []byte) error {

@@ -2,17 +2,17 @@ package tincan
 
 import "encoding/binary"
 
-// messageQueue holds messages one behind the other in one buffer, which grows
-// with what is queued and is let go of when it has grown large and is empty.
+// messageQueue holds messages one behind the other in one buffer, which is
+// borrowed while there are any and grows with what is queued.
 type messageQueue struct {
-	buf   []byte // records: a header of 4 bytes, the message
-	start int    // where the first record begins
+	buf   []byte  // records: a header of 4 bytes, the message
+	start int     // where the first record begins
+	lent  *[]byte // the pooled buffer that buf began as
 }
 
 const (
 	queueHeader = 4
 	queueCut    = 1 << 31 // in a header: the message was longer than what is queued of it
-	queueKeep   = 16 << 10
 )
 
 func (q *messageQueue) empty() bool { return q.start == len(q.buf) }
@@ -31,6 +31,10 @@ func (q *messageQueue) push(msg []byte, cut bool, limit int) bool {
 		q.buf = q.buf[:copy(q.buf, q.buf[q.start:])]
 		q.start = 0
 	}
+	if q.buf == nil {
+		q.lent = batchMemory.Get().(*[]byte)
+		q.buf = (*q.lent)[:0]
+	}
 	q.buf = binary.NativeEndian.AppendUint32(q.buf, header)
 	q.buf = append(q.buf, msg...)
 	return true
@@ -47,10 +51,40 @@ func (q *messageQueue) pop(buf []byte) (n int, ok bool) {
 		q.start += int(header)
 	}
 	if q.empty() {
-		q.start, q.buf = 0, q.buf[:0]
-		if cap(q.buf) > queueKeep {
-			q.buf = nil
-		}
+		q.free()
 	}
 	return n, ok
+}
+
+// free empties the queue and gives its buffer back.
+func (q *messageQueue) free() {
+	if q.lent != nil {
+		batchMemory.Put(q.lent)
+	}
+	*q = messageQueue{}
+}
+
+// next gives the length of the first message, 0 where there is none or it was cut.
+func (q *messageQueue) next() int {
+	if q.empty() {
+		return 0
+	}
+	return int(binary.NativeEndian.Uint32(q.buf[q.start:]) &^ queueCut)
+}
+
+// moveTo makes b of all that is queued, without copying it.
+func (q *messageQueue) moveTo(b *Batch) {
+	for q.start < len(q.buf) {
+		header := binary.NativeEndian.Uint32(q.buf[q.start:])
+		q.start += queueHeader
+		if header&queueCut != 0 {
+			b.lost++
+			continue
+		}
+		end := q.start + int(header)
+		b.msgs = append(b.msgs, q.buf[q.start:end:end])
+		q.start = end
+	}
+	b.mem, b.lent = q.buf, q.lent
+	*q = messageQueue{}
 }

@@ -17,7 +17,8 @@ type Trace struct {
 	Connecting func(network, addr string)
 	// Connected tells that the connection to addr succeeded, or how it failed.
 	Connected func(network, addr string, took time.Duration, err error)
-	// Handshaken tells that the "tls" or "ws" handshake of c ended.
+	// Handshaken tells that the "tls" or "ws" handshake of c ended, or one of
+	// package relay: "socks5" or "http" with a proxy, or "proxy", the PROXY header of a client.
 	Handshaken func(c Conn, layer string, took time.Duration, err error)
 	// Retrying tells that dialling failed and will be tried again after wait.
 	Retrying func(e *Endpoint, attempt int, wait time.Duration, err error)

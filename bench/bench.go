@@ -11,7 +11,7 @@ const repetitionLimit = 40 * time.Second
 
 // compare measures every contender of w in turn, and that reps times over: what disturbs
 // the machine for a while then falls on all. One that fails takes no further part.
-func compare(ctx context.Context, w work, reps int, missing func(contender) string, once func(context.Context, contender) (float64, error)) []result {
+func compare(ctx context.Context, w work, reps int, missing func(contender) string, once func(context.Context, contender) ([]float64, error)) []result {
 	results := make([]result, len(w.contenders))
 	for i, c := range w.contenders {
 		results[i].missing = missing(c)
@@ -40,58 +40,104 @@ func (l *lab) missingFor(w work) func(contender) string {
 		if w.place == split && len(l.cores) < 2 {
 			return "a second core"
 		}
-		return l.lacks(c.server(at), c.client(at))
+		needs := []command{c.server(at), c.client(at)}
+		if c.relay != nil {
+			needs = append(needs, c.relay(at, address{scheme: w.to}))
+		}
+		return l.lacks(needs...)
 	}
 }
 
 // once does one repetition of c.
-func (l *lab) once(w work, load time.Duration) func(context.Context, contender) (float64, error) {
+func (l *lab) once(w work, load time.Duration) func(context.Context, contender) ([]float64, error) {
 	measure := w.measure
 	if measure == nil {
 		measure = measureClient
 	}
-	return func(ctx context.Context, c contender) (float64, error) {
+	return func(ctx context.Context, c contender) ([]float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, load+repetitionLimit)
 		defer cancel()
-		at, err := l.newAddress(w.scheme)
+		r, err := l.newRun(w, c)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		v, err := measure(ctx, l, run{at: at, server: c.server(at), client: c.client(at), place: w.place})
+		v, err := measure(ctx, l, r)
 		if err != nil && ctx.Err() != nil {
-			return 0, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		return v, err
 	}
 }
 
-// measureClient gives the number that the client prints.
-func measureClient(ctx context.Context, l *lab, r run) (float64, error) {
-	serverCore, clientCore := l.coresOf(r.place)
-	server, err := l.startServer(ctx, r, serverCore)
+// newRun gives c addresses.
+func (l *lab) newRun(w work, c contender) (run, error) {
+	at, err := l.newAddress(w.scheme)
 	if err != nil {
-		return 0, err
+		return run{}, err
 	}
-	defer server.stop()
-	client, err := l.start(ctx, r.client, clientCore)
-	if err != nil {
-		return 0, err
+	r := run{at: at, client: c.client(at), place: w.place}
+	if c.relay == nil {
+		r.server = c.server(at)
+		return r, nil
 	}
-	v, err := client.number()
-	if err != nil && server.stderr.String() != "" {
-		err = fmt.Errorf("%w; server: %s", err, server.stderr.String())
+	if r.to, err = l.newAddress(w.to); err != nil {
+		return run{}, err
 	}
-	return v, err
+	relay := c.relay(at, r.to)
+	r.server, r.relay = c.server(r.to), &relay
+	return r, nil
 }
 
-// startServer starts r's server and waits until it is there.
-func (l *lab) startServer(ctx context.Context, r run, core int) (*process, error) {
-	server, err := l.start(ctx, r.server, core)
+// measureClient gives the number that the client prints.
+func measureClient(ctx context.Context, l *lab, r run) ([]float64, error) {
+	_, clientCore := l.coresOf(r.place)
+	subject, stop, err := l.startServing(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	client, err := l.start(ctx, r.client, clientCore)
+	if err != nil {
+		return nil, err
+	}
+	v, err := client.number()
+	if err != nil {
+		return nil, subject.alsoSaid(err)
+	}
+	return []float64{v}, nil
+}
+
+// startServing starts what r's client goes to, and gives the process that is measured: the
+// server, or the relay, which then has the core that is the server's elsewhere, with both ends on the client's.
+func (l *lab) startServing(ctx context.Context, r run) (subject *process, stop func(), err error) {
+	serverCore, clientCore := l.coresOf(r.place)
+	if r.relay == nil {
+		server, err := l.startServer(ctx, r.server, r.at, serverCore)
+		if err != nil {
+			return nil, nil, err
+		}
+		return server, server.stop, nil
+	}
+	server, err := l.startServer(ctx, r.server, r.to, clientCore)
+	if err != nil {
+		return nil, nil, err
+	}
+	relay, err := l.startServer(ctx, *r.relay, r.at, serverCore)
+	if err != nil {
+		server.stop()
+		return nil, nil, err
+	}
+	return relay, func() { relay.stop(); server.stop() }, nil
+}
+
+// startServer starts a server and waits until it is there.
+func (l *lab) startServer(ctx context.Context, c command, at address, core int) (*process, error) {
+	server, err := l.start(ctx, c, core)
 	if err != nil {
 		return nil, err
 	}
 	server.serve()
-	if err := awaitServer(ctx, r.at, server.done); err != nil {
+	if err := awaitServer(ctx, at, server.done); err != nil {
 		server.stop()
 		return nil, server.failed(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,18 +32,21 @@ func TestCompareInterleaves(t *testing.T) {
 		}
 		return ""
 	}
-	got := compare(t.Context(), w, 3, missing, func(_ context.Context, c contender) (float64, error) {
+	got := compare(t.Context(), w, 3, missing, func(_ context.Context, c contender) ([]float64, error) {
 		order = append(order, c.name)
 		if c.name == "C" && len(order) > 3 {
-			return 0, broken
+			return nil, broken
 		}
-		return float64(len(order)), nil
+		return []float64{float64(len(order)), 0.5}, nil
 	})
 	if want := strings.Fields("A C D A C D A D"); !slices.Equal(order, want) {
 		t.Errorf("order %v, want %v", order, want)
 	}
-	if want := []float64{1, 4, 7}; !slices.Equal(got[0].samples, want) {
+	if want := []float64{1, 4, 7}; !slices.Equal(got[0].number(0), want) {
 		t.Errorf("samples %v, want %v", got[0].samples, want)
+	}
+	if want := []float64{0.5, 0.5, 0.5}; !slices.Equal(got[0].number(1), want) {
+		t.Errorf("samples beside %v, want %v", got[0].samples, want)
 	}
 	if got[1].missing != "b-program" || got[1].samples != nil {
 		t.Errorf("B: %+v", got[1])
@@ -63,10 +67,78 @@ func TestOneRepetition(t *testing.T) {
 				continue
 			}
 			v, err := l.once(w, o.time)(t.Context(), c)
-			if err != nil || v <= 0 || v > 1e6 {
+			if err != nil || len(v) != 1 || v[0] <= 0 || v[0] > 1e6 {
 				t.Errorf("%s, %s: %v us, %v", scheme, c.name, v, err)
 			}
 		}
+	}
+}
+
+// A relay stands between the two, and the one that is measured is the relay.
+func TestOneRelayedRepetition(t *testing.T) {
+	l := testLab(t)
+	if err := l.compileAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o := options{time: 10 * time.Millisecond}
+	for _, w := range []work{relayTransfer(o, "tcp", "unix"), relayTransfer(o, "unix", "unix"), relayTrips(o, "tcp", split), relayUDP(o)} {
+		numbers := 1
+		if w.beside != nil {
+			numbers = 2
+		}
+		for _, c := range w.contenders {
+			if !slices.Contains([]string{"C splice", "io.Copy", "package relay"}, c.name) {
+				continue
+			}
+			if why := l.missingFor(w)(c); why != "" {
+				t.Logf("%s, %s: no %s", w.name, c.name, why)
+				continue
+			}
+			v, err := l.once(w, o.time)(t.Context(), c)
+			if err != nil || len(v) != numbers || slices.Min(v) <= 0 {
+				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
+			}
+		}
+	}
+}
+
+// What a process and those that outlived it took of the processor is known in the end.
+func TestOrphansTime(t *testing.T) {
+	l := testLab(t)
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	l.programs["sh"] = sh
+	if err := adoptOrphans(); err != nil {
+		t.Fatal(err)
+	}
+	busy := "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done"
+	p, err := l.start(t.Context(), command{program: "sh", args: []string{"-c", "(" + busy + "; echo done) & exit"}}, l.cores[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := io.ReadAll(p.stdout); err != nil || string(out) != "done\n" { // the orphan's words
+		t.Fatalf("%q, %v", out, err)
+	}
+	p.serve()
+	p.stop()
+	if took := orphansTime(p.cmd.Process.Pid); took < time.Millisecond || took > time.Minute {
+		t.Errorf("the orphan took %v", took)
+	}
+}
+
+func TestProcessorTime(t *testing.T) {
+	testLab(t)
+	before, err := processorTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); time.Since(start) < 10*time.Millisecond; {
+	}
+	after, err := processorTime(os.Getpid())
+	if err != nil || after <= before {
+		t.Errorf("%v, then %v, %v", before, after, err)
 	}
 }
 
@@ -159,7 +231,11 @@ func TestSuitesAreWhole(t *testing.T) {
 				}
 				names = append(names, c.name)
 				at := address{"unix", "/x"}
-				for _, side := range []command{c.server(at), c.client(at)} {
+				sides := []command{c.server(at), c.client(at)}
+				if c.relay != nil {
+					sides = append(sides, c.relay(at, address{"unix", "/y"}))
+				}
+				for _, side := range sides {
 					if side.program == goProgram && !parties[side.args[0]] {
 						t.Errorf("%s: %s: no party %s", title, c.name, side.args[0])
 					}
@@ -167,6 +243,9 @@ func TestSuitesAreWhole(t *testing.T) {
 			}
 			if w.base != "" && !slices.Contains(names, w.base) {
 				t.Errorf("%s: the base %s is no contender", title, w.base)
+			}
+			if b := w.beside; b != nil && !slices.EqualFunc(b.contenders, w.contenders, func(a, b contender) bool { return a.name == b.name }) {
+				t.Errorf("%s: what is measured beside has other contenders", title)
 			}
 		}
 	}

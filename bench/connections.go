@@ -57,7 +57,7 @@ func echoServers() []contender {
 		{name: "C epoll", server: func(at address) command { return cParty("epollecho", at.String()) }},
 		{name: "net", server: func(at address) command { return goParty("stream-echo", "net", at.String(), lineBuffer) }},
 		{name: "tincan service", server: func(at address) command { return goParty("service-echo", at.String()) }},
-		{name: "tincan serve echo", server: func(at address) command { return command{tincanProgram, []string{"serve", "echo", at.String()}} }},
+		{name: "tincan serve echo", server: func(at address) command { return tincanCommand("serve", "echo", at.String()) }},
 		{name: "socat fork", server: socatEcho},
 		{name: "ncat", server: ncatEcho},
 	}
@@ -74,14 +74,14 @@ func socatEcho(at address) command {
 	if at.isUnix() {
 		listen = "UNIX-LISTEN:" + at.at
 	}
-	return command{"socat", []string{listen + ",fork,backlog=128", "PIPE"}}
+	return command{program: "socat", args: []string{listen + ",fork,backlog=128", "PIPE"}}
 }
 
 // ncatEcho is an ncat that starts a cat for each connection.
 func ncatEcho(at address) command {
 	args := []string{"--listen", "--keep-open", "--max-conns", "10000", "--exec", "/bin/cat"}
 	if at.isUnix() {
-		return command{"ncat", append(args, "--unixsock", at.at)}
+		return command{program: "ncat", args: append(args, "--unixsock", at.at)}
 	}
-	return command{"ncat", append(args, "127.0.0.1", at.port())}
+	return command{program: "ncat", args: append(args, "127.0.0.1", at.port())}
 }

@@ -7,5 +7,6 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
+require golang.org/x/time v0.16.0 // indirect
 
 replace github.com/tincan-ipc/tincan => ../

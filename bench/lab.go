@@ -39,7 +39,7 @@ func newLab(ctx context.Context, cores []int, profiles string) (*lab, error) {
 	}
 	l.programs[goProgram] = self
 	l.note(tincanProgram, filepath.Join(dir, "tincan"), l.buildCommand(ctx))
-	for _, name := range []string{"socat", "ncat"} {
+	for _, name := range []string{"socat", "ncat", "haproxy"} {
 		path, err := exec.LookPath(name)
 		l.note(name, path, err)
 	}

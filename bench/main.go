@@ -144,11 +144,12 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		wr := newWorkReport(j.suite, j.work, results)
-		if err := wr.write(out); err != nil {
-			return err
+		for _, wr := range newWorkReports(j.suite, j.work, results) {
+			if err := wr.write(out); err != nil {
+				return err
+			}
+			r.Works = append(r.Works, wr)
 		}
-		r.Works = append(r.Works, wr)
 	}
 	return r.finish(out, c)
 }

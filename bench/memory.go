@@ -57,35 +57,43 @@ func idleMemory(scheme string) work {
 }
 
 // measureMemory gives the memory that each of the client's connections costs the server, in KiB.
-func measureMemory(ctx context.Context, l *lab, r run) (float64, error) {
-	serverCore, clientCore := l.coresOf(r.place)
-	server, err := l.startServer(ctx, r, serverCore)
+func measureMemory(ctx context.Context, l *lab, r run) ([]float64, error) {
+	server, stop, err := l.startServing(ctx, r)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer server.stop()
+	defer stop()
 	before, err := settledMemory(ctx, server.cmd.Process.Pid, quietTime/4) // it has done nothing yet
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	conns, after, err := l.memoryWith(ctx, r, server)
+	if err != nil {
+		return nil, err
+	}
+	return []float64{float64(after-before) / float64(conns) / 1024}, nil
+}
+
+// memoryWith gives what server and its children take while r's client holds so many connections.
+func (l *lab) memoryWith(ctx context.Context, r run, server *process) (conns, memory int, err error) {
+	_, clientCore := l.coresOf(r.place)
 	client, err := l.start(ctx, r.client, clientCore)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	line, readErr := bufio.NewReader(client.stdout).ReadString('\n')
-	conns, _ := strconv.Atoi(strings.TrimSpace(line))
-	var after int
+	conns, _ = strconv.Atoi(strings.TrimSpace(line))
 	if conns > 0 {
-		after, err = settledMemory(ctx, server.cmd.Process.Pid, quietTime)
+		memory, err = settledMemory(ctx, server.cmd.Process.Pid, quietTime)
 	}
 	closeErr := client.stdin.Close() // that ends it
 	if err := errors.Join(client.cmd.Wait(), closeErr); err != nil {
-		return 0, client.failed(err)
+		return 0, 0, server.alsoSaid(client.failed(err))
 	}
 	if conns == 0 {
-		return 0, client.failed(readErr)
+		return 0, 0, client.failed(readErr)
 	}
-	return float64(after-before) / float64(conns) / 1024, err
+	return conns, memory, err
 }
 
 const (

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,12 +26,23 @@ type process struct {
 	stderr tail
 	done   chan struct{} // closed when it has ended
 	err    error         // how; valid after done
+
+	stopped sync.Once
 }
 
 // start runs c on one core. It ends with ctx at the latest, and with this process.
 func (l *lab) start(ctx context.Context, c command, core int) (*process, error) {
 	p := &process{name: strings.Join(append([]string{c.program}, c.args...), " "), done: make(chan struct{})}
-	p.cmd = exec.CommandContext(ctx, l.programs[c.program], c.args...)
+	args := c.args
+	if c.config != "" {
+		l.serial++
+		file := filepath.Join(l.dir, fmt.Sprintf("config%d", l.serial))
+		if err := os.WriteFile(file, []byte(c.config), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(slices.Clone(args), file)
+	}
+	p.cmd = exec.CommandContext(ctx, l.programs[c.program], args...)
 	p.cmd.Env = os.Environ()
 	if c.program == goProgram {
 		p.cmd.Env = append(p.cmd.Env, partyEnv+"=1", profileEnv+"="+l.profiles)
@@ -60,8 +73,10 @@ func (p *process) serve() {
 	}()
 }
 
-// stop ends a server: asks it, waits for a while, then kills it and all that it started.
-func (p *process) stop() {
+// stop ends a server: asks it, waits for a while, then kills it and all that it started. Once is enough.
+func (p *process) stop() { p.stopped.Do(p.end) }
+
+func (p *process) end() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	patience := time.NewTimer(2 * time.Second)
 	defer patience.Stop()
@@ -92,6 +107,14 @@ func (p *process) failed(err error) error {
 		return fmt.Errorf("%s: %w: %s", p.name, err, said)
 	}
 	return fmt.Errorf("%s: %w", p.name, err)
+}
+
+// alsoSaid adds what p said to err.
+func (p *process) alsoSaid(err error) error {
+	if said := p.stderr.String(); said != "" {
+		return fmt.Errorf("%w; %s: %s", err, p.cmd.Args[0], said)
+	}
+	return err
 }
 
 // A tail keeps the end of what is written to it. Its methods may be called at once.

@@ -49,26 +49,53 @@ type targetReport struct {
 
 // result is what the repetitions of one contender gave.
 type result struct {
-	samples []float64
+	samples [][]float64 // of each repetition the numbers
 	missing string
 	err     error
 }
 
-// newWorkReport makes numbers of results, which are in the order of w's contenders.
-func newWorkReport(suite string, w work, results []result) workReport {
+// number gives the i-th number of every repetition.
+func (r result) number(i int) []float64 {
+	var samples []float64
+	for _, s := range r.samples {
+		samples = append(samples, s[i])
+	}
+	return samples
+}
+
+// newWorkReports makes numbers of results, which are in the order of w's contenders.
+func newWorkReports(suite string, w work, results []result) []workReport {
+	reports := []workReport{newWorkReport(suite, w, results, 0)}
+	if w.beside != nil {
+		beside := *w.beside
+		beside.place = w.place
+		reports = append(reports, newWorkReport(suite, beside, results, 1))
+	}
+	return reports
+}
+
+// newWorkReport reports the number-th of each repetition.
+func newWorkReport(suite string, w work, results []result, number int) workReport {
 	r := workReport{
 		Suite: suite, Work: w.name, Placement: w.place, Unit: w.metric.unit, Better: w.metric.better(), Base: w.base,
 	}
 	base := slices.IndexFunc(w.contenders, func(c contender) bool { return c.name == w.base })
+	medians := map[string]float64{}
 	for i, c := range w.contenders {
-		out := contenderReport{Name: c.name, Samples: results[i].samples, summary: summarize(results[i].samples), Missing: results[i].missing}
+		if samples := results[i].number(number); results[i].err == nil && len(samples) > 0 {
+			medians[c.name] = summarize(samples).Median
+		}
+	}
+	for i, c := range w.contenders {
+		samples := results[i].number(number)
+		out := contenderReport{Name: c.name, Samples: samples, summary: summarize(samples), Missing: results[i].missing}
 		if err := results[i].err; err != nil {
 			out.Error = err.Error()
 		}
 		measured := out.Missing == "" && out.Error == ""
 		var over summary
 		if measured && base >= 0 {
-			if rs := ratios(results[i].samples, results[base].samples); len(rs) > 0 {
+			if rs := ratios(samples, results[base].number(number)); len(rs) > 0 {
 				over = summarize(rs)
 				out.Ratio = &over
 			}
@@ -76,7 +103,7 @@ func newWorkReport(suite string, w work, results []result) workReport {
 		if c.target != nil && measured && (c.target.absolute || out.Ratio != nil) {
 			out.Target = &targetReport{
 				Limit:   c.target.describe(w.metric, w.base),
-				Reached: c.target.reached(w.metric, out.Median, over.Median),
+				Reached: c.target.reached(w.metric, out.Median, over.Median, medians),
 			}
 		}
 		r.Contenders = append(r.Contenders, out)

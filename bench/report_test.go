@@ -12,7 +12,9 @@ import (
 )
 
 // sample is a work with every kind of outcome.
-func sample() workReport {
+func sample() workReport { return samples()[0] }
+
+func samples() []workReport {
 	w := work{
 		name: "round trip", scheme: "unix", place: same, metric: metric{unit: "us", less: true}, base: "net",
 		contenders: []contender{
@@ -23,17 +25,35 @@ func sample() workReport {
 			{name: "big", target: absolute(4)},
 			{name: "absent", target: ratio(2)},
 			{name: "broken", target: ratio(2)},
+			{name: "behind", target: &target{limit: 1.03, ahead: []string{"broken", "C"}}},
 		},
 	}
-	return newWorkReport("streams", w, []result{
-		{samples: []float64{5, 5, 5, 5, 5}},
-		{samples: []float64{10, 9, 11, 10, 10}},
-		{samples: []float64{10, 9, 11, 10, 10.5}},
-		{samples: []float64{20, 18, 22, 20, 20}},
-		{samples: []float64{3, 3, 3, 3, 123.4}},
+	of := func(samples ...float64) (numbers [][]float64) {
+		for _, s := range samples {
+			numbers = append(numbers, []float64{s, 2 * s})
+		}
+		return numbers
+	}
+	beside := w
+	beside.name, beside.base = "twice", "C"
+	w.beside = &beside
+	return newWorkReports("streams", w, []result{
+		{samples: of(5, 5, 5, 5, 5)},
+		{samples: of(10, 9, 11, 10, 10)},
+		{samples: of(10, 9, 11, 10, 10.5)},
+		{samples: of(20, 18, 22, 20, 20)},
+		{samples: of(3, 3, 3, 3, 123.4)},
 		{missing: "socat"},
-		{samples: []float64{1}, err: fmt.Errorf("first\n%w", io.ErrUnexpectedEOF)},
+		{samples: of(1), err: fmt.Errorf("first\n%w", io.ErrUnexpectedEOF)},
+		{samples: of(10, 9, 11, 10, 10)},
 	})
+}
+
+func TestNumbersBeside(t *testing.T) {
+	r := samples()[1]
+	if c := r.Contenders[1]; r.Work != "twice" || r.Placement != same || c.Name != "net" || c.Median != 20 || c.Ratio.Median != 2 {
+		t.Errorf("%+v", r)
+	}
 }
 
 func TestWorkReportTable(t *testing.T) {
@@ -51,6 +71,7 @@ streams: round trip, same core (us, lower is better)
   big        3.00     3.00      123     0.300  0.273..12.340  <= 4 us: reached
   absent missing: socat
   broken FAILED: first; unexpected EOF
+  behind     10.0     9.00     11.0     1.000  1.000..1.000   <= 1.03 x net, ahead of broken, C: NOT REACHED
 `
 	if got := b.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
@@ -60,7 +81,7 @@ streams: round trip, same core (us, lower is better)
 func TestCount(t *testing.T) {
 	r := &report{Works: []workReport{sample(), sample()}}
 	targets, reached, failed, missing := r.count()
-	if targets != 6 || reached != 4 || failed != 2 || !reflect.DeepEqual(missing, []string{"socat"}) {
+	if targets != 8 || reached != 4 || failed != 2 || !reflect.DeepEqual(missing, []string{"socat"}) {
 		t.Errorf("%d targets, %d reached, %d failed, missing %v", targets, reached, failed, missing)
 	}
 }

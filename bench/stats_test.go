@@ -60,7 +60,7 @@ func TestTargetReached(t *testing.T) {
 		{"absolute, less, over", absolute(4), less, 4.1, 0.1, false},
 		{"absolute, more, under", absolute(5), more, 4.9, 9, false},
 	} {
-		if got := test.target.reached(test.metric, test.median, test.ratio); got != test.want {
+		if got := test.target.reached(test.metric, test.median, test.ratio, nil); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}

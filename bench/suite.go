@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,25 +18,39 @@ type suite struct {
 }
 
 func suites() []suite {
-	return []suite{streamSuite(), packetSuite(), connectionSuite(), idleSuite(), udpSuite()}
+	return []suite{
+		streamSuite(), packetSuite(), connectionSuite(), idleSuite(), udpSuite(),
+		relaySuite(), relayTripSuite(), relayUDPSuite(), relayMemorySuite(),
+	}
 }
 
 // A work is one thing measured over several contenders.
 type work struct {
 	name       string
 	scheme     string // of the address that a repetition gets
+	to         string // of the one behind a relay
 	metric     metric
 	place      placement
 	base       string // the contender that ratios are taken to; empty for none
 	contenders []contender
 	// measure does one repetition; nil runs the client, which prints the number.
-	measure func(ctx context.Context, l *lab, r run) (float64, error)
+	measure func(ctx context.Context, l *lab, r run) ([]float64, error)
+	// beside is what the second number of each repetition says, nil where there is but one: a work of
+	// which name, metric, base and the targets of the same contenders count.
+	beside *work
 }
 
 // A metric says what the numbers of a work are.
 type metric struct {
 	unit string
 	less bool // less is better
+}
+
+func (m metric) atLeastAsGood(v, other float64) bool {
+	if m.less {
+		return v <= other
+	}
+	return v >= other
 }
 
 func (m metric) better() string {
@@ -58,7 +73,9 @@ const (
 type contender struct {
 	name           string
 	server, client func(at address) command
-	target         *target // nil where nothing is promised
+	// relay stands between the two, at an address of its own; nil where they meet without one.
+	relay  func(from, to address) command
+	target *target // nil where nothing is promised
 }
 
 // A target is what a contender has to reach.
@@ -67,21 +84,25 @@ type target struct {
 	// the number itself. It is the most where less is better, else the least.
 	limit    float64
 	absolute bool
+	// ahead names contenders that have to be surpassed as well, whatever the limit.
+	ahead []string
 }
 
 func ratio(limit float64) *target    { return &target{limit: limit} }
 func absolute(limit float64) *target { return &target{limit: limit, absolute: true} }
 
-// reached tells whether a contender with this median and ratio is there.
-func (t *target) reached(m metric, median, ratio float64) bool {
+// reached tells whether a contender with this median and ratio is there. medians are those of all that gave numbers.
+func (t *target) reached(m metric, median, ratio float64, medians map[string]float64) bool {
 	v := ratio
 	if t.absolute {
 		v = median
 	}
-	if m.less {
-		return v <= t.limit
+	for _, name := range t.ahead {
+		if other, ok := medians[name]; ok && !m.atLeastAsGood(median, other) {
+			return false
+		}
 	}
-	return v >= t.limit
+	return m.atLeastAsGood(v, t.limit)
 }
 
 func (t *target) describe(m metric, base string) string {
@@ -89,16 +110,21 @@ func (t *target) describe(m metric, base string) string {
 	if m.less {
 		sign = "<="
 	}
-	if t.absolute {
-		return fmt.Sprintf("%s %g %s", sign, t.limit, m.unit)
+	ahead := ""
+	if len(t.ahead) > 0 {
+		ahead = ", ahead of " + strings.Join(t.ahead, ", ")
 	}
-	return fmt.Sprintf("%s %g x %s", sign, t.limit, base)
+	if t.absolute {
+		return fmt.Sprintf("%s %g %s%s", sign, t.limit, m.unit, ahead)
+	}
+	return fmt.Sprintf("%s %g x %s%s", sign, t.limit, base, ahead)
 }
 
 // A command is a program and its arguments; the lab knows where the program is.
 type command struct {
 	program string
 	args    []string
+	config  string // the text of a file whose path is the last argument; empty for none
 }
 
 // Where programs come from.
@@ -109,16 +135,21 @@ const (
 
 // goParty is the party of this binary that has this name.
 func goParty(name string, args ...string) command {
-	return command{goProgram, append([]string{name}, args...)}
+	return command{program: goProgram, args: append([]string{name}, args...)}
 }
 
+// tincanCommand is the command of this repository.
+func tincanCommand(args ...string) command { return command{program: tincanProgram, args: args} }
+
 // cParty is a program of the folder c.
-func cParty(name string, args ...string) command { return command{"c/" + name, args} }
+func cParty(name string, args ...string) command { return command{program: "c/" + name, args: args} }
 
 // A run is what a repetition is made of.
 type run struct {
-	at             address
+	at             address // where the client goes
 	server, client command
+	relay          *command // between them, nil for none
+	to             address  // where it finds the server
 	place          placement
 }
 

@@ -23,7 +23,7 @@ type system struct {
 }
 
 // versionCommands print what version a program is.
-var versionCommands = [][]string{{"gcc", "--version"}, {"socat", "-V"}, {"ncat", "--version"}}
+var versionCommands = [][]string{{"gcc", "--version"}, {"socat", "-V"}, {"ncat", "--version"}, {"haproxy", "-v"}}
 
 func describeSystem(ctx context.Context, cores int) system {
 	s := system{

@@ -32,7 +32,7 @@ func udpEcho(o options) work {
 				return goParty("service-echo-udp", at.String())
 			}},
 			{name: "tincan serve echo", client: client, target: ratio(0.7), server: func(at address) command {
-				return command{tincanProgram, []string{"serve", "echo", at.String()}}
+				return tincanCommand("serve", "echo", at.String())
 			}},
 		},
 	}

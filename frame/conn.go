@@ -56,11 +56,28 @@ func (c *Conn) ReadMessage(ctx context.Context, buf []byte) (int, error) {
 // WaitReadable waits until ReadMessage would not block: a whole message, the
 // end or an error is there. It ends as ReadMessage does, and consumes nothing.
 func (c *Conn) WaitReadable(ctx context.Context) error {
-	err := c.whenReading(ctx, c.r.wait)
+	err := c.whenReading(ctx, func() error {
+		_, err := c.r.peek()
+		return err
+	})
 	if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil // the read will tell
 	}
 	return err
+}
+
+// NextSize waits as WaitReadable and gives the length of the next message, 0 where it is the end or an error that is there.
+func (c *Conn) NextSize(ctx context.Context) (int, error) {
+	n := 0
+	err := c.whenReading(ctx, func() error {
+		s, err := c.r.peek()
+		n = int(s.size)
+		return err
+	})
+	if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, nil // the read will tell
+	}
+	return 0, err
 }
 
 // whenReading calls read when no other reader is in it; the end of ctx ends it.

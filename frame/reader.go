@@ -109,13 +109,13 @@ func (r *Reader) leastSize(have []byte) uint64 {
 	return uint64(n)
 }
 
-// wait is next, but what it gives is told again by Read.
-func (r *Reader) wait() error {
-	_, err := r.next()
+// peek is next, but what it gives is told again by Read.
+func (r *Reader) peek() (span, error) {
+	s, err := r.next()
 	if err != nil && r.fault == nil && r.readErr == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		r.readErr = err // a socket tells of a reset once
 	}
-	return err
+	return s, err
 }
 
 func (r *Reader) fail(detail string, err error) error {

@@ -65,7 +65,7 @@ func (f *Forwarder) options(client, target tincan.Conn) *Options {
 }
 
 func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), join func(C) (Result, error)) error {
-	target, e, err := dialAny(ctx, f, dial)
+	target, e, err := dialAny(withClient(ctx, client), f, dial)
 	if err != nil {
 		if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
 			_ = client.Close()

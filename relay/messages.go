@@ -4,27 +4,25 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/tincan-ipc/tincan"
 )
-
-// maxUDP is more than any UDP datagram holds.
-const maxUDP = 64 << 10
 
 // Messages relays between two message connections, each message whole, until
 // both directions have ended, then closes both. The rest is as [Streams] says.
 //
 // A datagram peer has no end of its own: its pair ends by an idle timeout, or
 // when the listener's flow expires. A refused datagram port
-// ends the pair; a message too long for the other side is lost alone, and counted in o.Trace.Dropped.
+// ends the pair. A message too long for the other side, or longer than limit bytes, is lost alone, and
+// told to o.Trace.Dropped. A limit of zero or less means [tincan.DefaultMaxMessage].
 //
-// No message may be longer than limit bytes; zero means [tincan.DefaultMaxMessage].
+// An idle pair holds no buffers. Messages that wait behind one another are moved together where [tincan.ReadBatch] can.
 func Messages(ctx context.Context, first, second tincan.MessageConn, limit int, o *Options) (Result, error) {
-	if limit <= 0 {
-		limit = tincan.DefaultMaxMessage
-	}
 	p := newPair(ctx, first, second, o)
+	return p.relayMessages(first, second, limit)
+}
+
+func (p *pair) relayMessages(first, second tincan.MessageConn, limit int) (Result, error) {
 	return p.run(p.messages(Forward, first, second, limit), p.messages(Backward, second, first, limit))
 }
 
@@ -34,34 +32,65 @@ func (p *pair) messages(d Direction, src, dst tincan.MessageConn, limit int) fun
 }
 
 func (p *pair) moveMessages(d Direction, src, dst tincan.MessageConn, limit int) error {
-	// Of a large buffer only the pages that messages reach take memory.
-	if strings.HasPrefix(src.LocalAddr().Network(), "udp") {
-		limit = min(limit, maxUDP)
-	}
-	buf := make([]byte, limit)
+	var b tincan.Batch
+	defer b.Release()
 	for {
-		n, err := src.ReadMessage(p.ctx, buf)
-		if err != nil {
+		if err := tincan.ReadBatch(p.ctx, src, &b, limit); err != nil {
 			if err == io.EOF { //nolint:errorlint // only the bare one is an orderly end
 				return err
 			}
 			return &EndError{Direction: d, Reading: true, Err: err}
 		}
-		if err := p.admit(n); err != nil {
+		for range b.Lost() {
+			p.drop(src, dst, -1)
+		}
+		if err := p.sendMessages(d, src, dst, b.Messages()); err != nil {
 			return err
 		}
-		if tap := p.o.Tap; tap != nil {
-			tap(d, buf[:n])
+	}
+}
+
+// sendMessages sends on what was read.
+func (p *pair) sendMessages(d Direction, src, dst tincan.MessageConn, msgs [][]byte) error {
+	p.sending[d].Store(true)
+	defer p.sending[d].Store(false)
+	if len(p.o.Limiters) > 0 {
+		if err := p.admit(payload(msgs)); err != nil {
+			return err
 		}
-		switch err := dst.WriteMessage(p.ctx, buf[:n]); {
-		case errors.Is(err, tincan.ErrMessageTooLong):
-			if f := p.o.Trace.Dropped; f != nil {
-				f(dst.LocalAddr(), src.RemoteAddr(), n)
-			}
-			continue
-		case err != nil:
+	}
+	if tap := p.o.Tap; tap != nil {
+		for _, m := range msgs {
+			tap(d, m)
+		}
+	}
+	for len(msgs) > 0 {
+		n, err := tincan.WriteBatch(p.ctx, dst, msgs)
+		p.passed(d, payload(msgs[:n]))
+		msgs = msgs[n:]
+		switch {
+		case err == nil:
+		case errors.Is(err, tincan.ErrMessageTooLong) && len(msgs) > 0:
+			p.drop(src, dst, len(msgs[0]))
+			msgs = msgs[1:]
+		default:
 			return &EndError{Direction: d, Err: err}
 		}
-		p.passed(d, n)
+	}
+	return nil
+}
+
+func payload(msgs [][]byte) (n int) {
+	for _, m := range msgs {
+		n += len(m)
+	}
+	return n
+}
+
+// drop tells of a message that was lost alone; its size is negative where it isn't known.
+func (p *pair) drop(src, dst tincan.Conn, size int) {
+	p.dropped.Add(1)
+	if f := p.o.Trace.Dropped; f != nil {
+		f(dst.LocalAddr(), src.RemoteAddr(), size)
 	}
 }

@@ -26,6 +26,7 @@ type pair struct {
 	touched atomic.Int64     // when something last passed, in Unix nanoseconds
 	sending [2]atomic.Bool   // that direction holds something that it has read and not yet sent
 	held    atomic.Int32     // directions that wait for a limiter
+	dropped atomic.Int64     // messages
 	closing atomic.Bool      // a connection without half-close was closed because its input had ended
 	over    [2]chan struct{} // closed when nothing more comes in that direction
 

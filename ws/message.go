@@ -64,6 +64,17 @@ func (m *messages) WaitReadable(ctx context.Context) error {
 	return readable(m.next(ctx, nil))
 }
 
+// NextSize waits for the next message and gives its length; see [tincan.NextSize].
+// It must not be called while a ReadMessage is under way.
+func (m *messages) NextSize(ctx context.Context) (int, error) {
+	m.readMu.Lock()
+	defer m.readMu.Unlock()
+	if err := m.next(ctx, nil); err != nil {
+		return 0, readable(err)
+	}
+	return len(m.head.b), nil
+}
+
 // WriteMessage is as [tincan.MessageConn] says. A msg over the limit of
 // MaxMessage is [tincan.ErrMessageTooLong]. When ctx ends in the middle of msg, its rest goes
 // out with the next message or with Close.

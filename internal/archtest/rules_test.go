@@ -35,7 +35,10 @@ var rules = []rule{
 	{pkg: "npipe", module: []string{""}, libs: []string{"github.com/Microsoft/go-winio"}},
 
 	{pkg: "pattern", module: []string{"", "zmtp"}, libs: []string{"golang.org/x"}, light: true},
-	{pkg: "relay", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
+	{pkg: "relay", module: []string{"", "frame"}, libs: []string{
+		"golang.org/x",
+		"github.com/pires/go-proxyproto", // the PROXY protocol's two versions: parsing what strangers send is best shared
+	}},
 	{pkg: "service", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
 	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
 	{
@@ -44,10 +47,11 @@ var rules = []rule{
 	},
 	{pkg: "tincantest", module: []string{""}, libs: []string{"golang.org/x/net/nettest"}},
 
+	{pkg: "internal/capture", module: []string{""}, libs: []string{"github.com/gopacket/gopacket"}},
 	{pkg: "internal/local", module: []string{""}, libs: []string{
 		"golang.org/x", "github.com/creack/pty", "github.com/coreos/go-systemd/v22",
 	}},
-	{pkg: "internal/cli", module: append([]string{"internal/local"}, public...), libs: []string{
+	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/local"}, public...), libs: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
 		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/shirou/gopsutil/v4", "github.com/prometheus/client_golang", "github.com/gopacket/gopacket",

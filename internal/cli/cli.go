@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/capture"
 )
 
 // Main runs the command on the process's arguments and standard streams, and
@@ -29,6 +30,8 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
+	// recorder is what --record writes to, nil without.
+	recorder *capture.Writer
 	// helpFailed is why the help could not be written.
 	helpFailed error
 }
@@ -104,8 +107,8 @@ carries data alone; words go to standard error.
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-verb"}) // --help is enough
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
-		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.calcCommand(),
-		p.certCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
+		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.recordCommand(), p.replayCommand(),
+		p.calcCommand(), p.certCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	return root
 }

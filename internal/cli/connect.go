@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) connectCommand() *cobra.Command {
-	var f sessionFlags
+	var f connectFlags
 	cmd := &cobra.Command{
 		Use:   "connect ENDPOINT",
 		Short: "Standard input and output to an endpoint",
@@ -46,10 +46,17 @@ output that leaves ends it quietly, with 141 as SIGPIPE would.
 	f.add(cmd)
 	cmd.Flags().Var((*durationFlag)(&f.connectTimeout), "connect-timeout", "give up a try to connect, handshakes included, after so long")
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "try again while the peer can't be reached")
+	cmd.Flags().Var(&f.proxy, "proxy", proxyUsage)
 	return cmd
 }
 
-func (p *program) connect(ctx context.Context, f *sessionFlags, url string) error {
+// connectFlags are the flags of connect.
+type connectFlags struct {
+	sessionFlags
+	proxy proxyFlag
+}
+
+func (p *program) connect(ctx context.Context, f *connectFlags, url string) error {
 	e, err := parseEndpoint(url)
 	if err != nil {
 		return err
@@ -57,20 +64,28 @@ func (p *program) connect(ctx context.Context, f *sessionFlags, url string) erro
 	if err := f.check(e); err != nil {
 		return err
 	}
+	stopRecording, err := p.startRecording(f.record)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	d := &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff}
+	if err := f.proxy.reach(&d.Config, e); err != nil {
+		return err
+	}
 	if f.carriesMessages(e) {
-		return p.connectMessages(ctx, f, d, e)
+		return p.connectMessages(ctx, &f.sessionFlags, d, e)
 	}
 	conn, err := d.DialEndpoint(ctx, e)
 	if err != nil {
 		return ended(ctx, err)
 	}
 	p.report.connected(e, conn)
-	s := newStream(p, f, e, conn, p.stdin, p.stdout)
+	s := newStream(p, &f.sessionFlags, e, conn, p.stdin, p.stdout)
 	s.untilPeerEnds = term.IsTerminal(int(p.stdin.Fd()))
 	return s.run(ctx)
 }

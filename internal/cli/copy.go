@@ -21,6 +21,8 @@ type tap struct {
 	idle  *idleWatch
 	limit *rate.Limiter // nil without
 	hex   *hexDump      // nil without
+	// record is given the bytes, nil without.
+	record func([]byte)
 }
 
 // newTap gives a tap for one direction: each has the whole rate for itself.
@@ -38,7 +40,9 @@ func newLimiter(limit tincan.Size) *rate.Limiter {
 }
 
 // plain reports whether t has to see the bytes at no time, but count them in the end.
-func (t *tap) plain() bool { return t.limit == nil && t.hex == nil && t.idle.limit == 0 }
+func (t *tap) plain() bool {
+	return t.limit == nil && t.hex == nil && t.record == nil && t.idle.limit == 0
+}
 
 // Buffers start small, since a client may be one of ten thousand and silent,
 // and grow once bytes come in bulk.
@@ -91,6 +95,9 @@ func (t *tap) admit(ctx context.Context, chunk []byte) error {
 	t.idle.touch()
 	if t.hex != nil {
 		t.hex.dump(chunk)
+	}
+	if t.record != nil {
+		t.record(chunk)
 	}
 	if t.limit == nil {
 		return nil

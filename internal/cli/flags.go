@@ -29,6 +29,8 @@ type sessionFlags struct {
 	frame          string
 	hex            bool
 	rate           tincan.Size // bytes a second, zero without limit
+	record         string
+	serves         bool // the peer connects to this side; no flag, but the verb's nature
 }
 
 func (f *sessionFlags) add(cmd *cobra.Command) {
@@ -39,6 +41,7 @@ func (f *sessionFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.frame, "frame", "", "messages in input and output are framed by `F`: line, nul, len16, len32 or uvarint")
 	flags.BoolVar(&f.hex, "hex", false, "dump what passes, each direction marked, on standard error")
 	flags.Var((*rateFlag)(&f.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")
+	flags.StringVar(&f.record, "record", "", "record what passes in `FILE` (pcapng), for Wireshark and tincan replay")
 	if err := cmd.RegisterFlagCompletionFunc("frame", completeFraming); err != nil {
 		panic(err) // the flag is not there: a fault of this program
 	}

@@ -20,7 +20,7 @@ func hintFor(err error) string {
 	if errors.As(err, &local) {
 		return ""
 	}
-	for _, find := range []func(error) string{tlsHint, bindHint, connectHint} {
+	for _, find := range []func(error) string{tlsHint, bindHint, proxyHint, connectHint} {
 		if hint := find(err); hint != "" {
 			return hint
 		}

@@ -79,6 +79,12 @@ func (p *program) listen(ctx context.Context, f *listenFlags, url string) error 
 	if err := f.check(e); err != nil {
 		return err
 	}
+	f.serves = true
+	stopRecording, err := p.startRecording(f.record)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	ctx, cancelTimeout := f.bounded(ctx)
 	defer cancelTimeout()
 	ctx, cancel := context.WithCancelCause(ctx)

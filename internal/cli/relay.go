@@ -12,6 +12,7 @@ import (
 type relayFlags struct {
 	sessionFlags
 	limits    limitFlags
+	proxies   relayProxyFlags
 	drain     time.Duration
 	rateTotal rateFlag
 	balance   bool
@@ -42,6 +43,8 @@ SIGTERM: it stops accepting, lets what is in flight finish within --drain and
 exits with 0; a second signal ends it at once. What ends one client, but for
 an orderly end, is told in a line.
 
+` + relayProxyHelp + `
+
 ` + programHelp + `
 
 ` + exitCodesHelp + `
@@ -58,6 +61,8 @@ one that failed. --hex marks what goes to TO with > (forward) and what comes bac
   tincan relay --balance tcp://*:80 tcp://10.0.0.7:80 tcp://10.0.0.8:80
   tincan relay udp://:5353 'udp://192.0.2.53:53?flow-timeout=5s'
   tincan relay --frame line tcp://:9000 unixgram:/run/log.sock
+  tincan relay --proxy socks5://127.0.0.1:1080 tcp://:8443 tcp://example.org:443
+  tincan relay --send-proxy v2 'tcp://*:80' tcp://10.0.0.7:8080
   tincan relay tcp://:7000 exec -- sh -c 'echo "hello $TINCAN_REMOTE"; cat'
   tincan relay file:backup.tar tcp://10.0.0.7:9000
   tincan relay systemd:http unix:///run/app.sock`,
@@ -67,6 +72,7 @@ one that failed. --hex marks what goes to TO with > (forward) and what comes bac
 	p.outputFlags(cmd)
 	f.add(cmd)
 	f.limits.add(cmd.Flags())
+	f.proxies.add(cmd.Flags())
 	flags := cmd.Flags()
 	flags.Lookup("frame").Usage = "where a stream meets messages, in the stream they are framed by `F`: line, nul, len16, len32 or uvarint"
 	flags.Lookup("rate").Usage = "of each connection pass at most so many bytes a second, both ways together, such as 10MiB/s"
@@ -119,6 +125,11 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	if err != nil {
 		return err
 	}
+	stopRecording, err := p.startRecording(f.record)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	ctx := cmd.Context()
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()

@@ -65,6 +65,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 		},
 	}
 	forwarder.Dialer.Trace = r.dialHooks()
+	f.proxies.dialling(&forwarder.Dialer.Config)
 	for _, to := range plan.to {
 		forwarder.Targets = append(forwarder.Targets, to.endpoint)
 	}
@@ -85,12 +86,15 @@ func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	if r.total != nil {
 		o.Limiters = append(o.Limiters, r.total)
 	}
-	o.Tap = r.tap(l)
+	o.Tap = r.tap(l, l.recorded(r.recorder, target, o))
 }
 
-// tap gives what is to see all that passes over l, nil where nothing is.
-func (r *relaying) tap(l *link) func(relay.Direction, []byte) {
+// tap gives what is to see all that passes over l, record among them if there is one; nil where nothing is.
+func (r *relaying) tap(l *link, record func(relay.Direction, []byte)) func(relay.Direction, []byte) {
 	var taps []func(relay.Direction, []byte)
+	if record != nil {
+		taps = append(taps, record)
+	}
 	if r.flags.hex {
 		var dumps [2]*hexDump // each direction has its own, and is one goroutine's
 		for _, d := range []relay.Direction{relay.Forward, relay.Backward} {
@@ -129,6 +133,7 @@ func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, sin
 	lc := &tincan.ListenConfig{Config: r.config()}
 	lc.Trace = r.listenHooks()
 	r.flags.limits.apply(&lc.Options)
+	r.flags.proxies.listening(&lc.Config)
 	from := &r.plan.from
 	if e := from.endpoint; e != nil {
 		var l relayListener
@@ -157,13 +162,17 @@ func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, sin
 		return nil, nil, &net.OpError{Op: "listen", Net: from.end.Scheme, Addr: from.end, Err: err}
 	}
 	if len(sockets) == 1 && sockets[0].Conn != nil {
-		return nil, sockets[0].Conn, nil
+		single = r.flags.proxies.inheritedConn(sockets[0].Conn, r.report.hooks())
+		if err := tincan.Handshake(ctx, single); err != nil {
+			return nil, nil, err
+		}
+		return nil, single, nil
 	}
 	for _, s := range sockets {
 		if s.Listener == nil {
 			return nil, nil, &usageError{problem: from.word + " is several sockets, and one of them is a connection", remedy: "relay each by a name of its own"}
 		}
-		listeners = append(listeners, relayListener{streams: lc.Adopt(s.Listener)})
+		listeners = append(listeners, relayListener{streams: lc.Adopt(r.flags.proxies.inherited(s.Listener, lc.Trace))})
 	}
 	return listeners, nil, nil
 }

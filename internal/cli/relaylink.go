@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/capture"
 	"github.com/tincan-ipc/tincan/relay"
 )
 
@@ -26,6 +27,7 @@ type link struct {
 	undialed func() bool // stops the signal from ending it, as it may until it is joined
 	target   string
 	result   relay.Result
+	record   *capture.Connection // nil without
 
 	received, sent atomic.Int64 // bytes from and to the client, as they pass
 }
@@ -58,6 +60,7 @@ func (r *relaying) handle(ctx context.Context, l *link, join func(ctx context.Co
 	err := join(ctx)
 	side, err := l.reason(ctx, err)
 	r.counts.closed(err)
+	l.endRecord(side, err)
 	l.tell(side, err)
 	return err
 }

@@ -69,6 +69,9 @@ func planRelay(cmd *cobra.Command, f *relayFlags, args []string) (*relayPlan, er
 	if err := pl.decideKind(f.frame); err != nil {
 		return nil, err
 	}
+	if err := f.proxies.check(cmd, pl); err != nil {
+		return nil, err
+	}
 	return pl, pl.checkFlags(cmd)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/capture"
 )
 
 // quietTime is how long a session waits for more, after the end of input, where
@@ -41,6 +42,7 @@ type session struct {
 	trace                *tincan.Trace
 	idle                 *idleWatch
 	sentTap, receivedTap *tap
+	ending               func() // called before the end of input is passed on, may be nil
 
 	sending sync.Mutex // held while bytes are being sent, and to end the sending side
 	inEnded bool       // guarded by sending: the peer has been told that no more comes
@@ -55,6 +57,11 @@ func newSession(p *program, f *sessionFlags, e *tincan.Endpoint, conn tincan.Con
 	}
 	s.sentTap = newTap(s.idle, f.rate, toPeer)
 	s.receivedTap = newTap(s.idle, f.rate, fromPeer)
+	own := capture.First
+	if f.serves {
+		own = capture.Second
+	}
+	s.recorded(p.recorder, own)
 	return s
 }
 
@@ -180,6 +187,9 @@ func (s *session) endSending() sent {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.inEnded = true
+	if s.ending != nil {
+		s.ending()
+	}
 	err := tincan.CloseWrite(s.conn)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
