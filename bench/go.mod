@@ -7,6 +7,9 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
-require golang.org/x/time v0.16.0 // indirect
+require (
+	github.com/pires/go-proxyproto v0.15.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)
 
 replace github.com/tincan-ipc/tincan => ../
