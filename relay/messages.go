@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/frame"
 )
 
 // Messages relays between two message connections, each message whole, until
@@ -70,7 +71,7 @@ func (p *pair) sendMessages(d Direction, src, dst tincan.MessageConn, msgs [][]b
 		msgs = msgs[n:]
 		switch {
 		case err == nil:
-		case errors.Is(err, tincan.ErrMessageTooLong) && len(msgs) > 0:
+		case isUnfit(err):
 			p.drop(src, dst, len(msgs[0]))
 			msgs = msgs[1:]
 		default:
@@ -78,6 +79,11 @@ func (p *pair) sendMessages(d Direction, src, dst tincan.MessageConn, msgs [][]b
 		}
 	}
 	return nil
+}
+
+// isUnfit reports an error that tells of one message, which the other side has no form for.
+func isUnfit(err error) bool {
+	return errors.Is(err, tincan.ErrMessageTooLong) || errors.Is(err, frame.ErrTooLong) || errors.Is(err, frame.ErrDelimiter)
 }
 
 func payload(msgs [][]byte) (n int) {

@@ -195,7 +195,7 @@ func (r *relaying) serve(listeners []relayListener) error {
 		r.report.listening("", l.addr().String())
 	}
 	r.notify(true)
-	defer context.AfterFunc(r.stopping, func() { r.notify(false) })()
+	defer r.notifyStopping()()
 	server := &service.Server{Drain: r.flags.drain}
 	if r.flags.drain == 0 {
 		server.Drain = -1 // its zero is the default
@@ -223,6 +223,22 @@ func (r *relaying) serveOn(server *service.Server, l relayListener) error {
 		return server.ServeMessageConns(r.stopping, r.only.messages(l.messages), r.serveMessage)
 	}
 	return server.Serve(r.stopping, r.only.streams(l.streams), r.serveStream)
+}
+
+// notifyStopping has it told as soon as the relay stops. The function that it gives waits for that.
+func (r *relaying) notifyStopping() (wait func()) {
+	told := make(chan struct{})
+	forget := context.AfterFunc(r.stopping, func() {
+		defer close(told)
+		r.notify(false)
+	})
+	return func() {
+		if forget() {
+			r.notify(false)
+		} else {
+			<-told
+		}
+	}
 }
 
 // notify tells a service manager where one asks for it.
