@@ -92,7 +92,7 @@ func KindOf(err error) ErrorKind {
 		return KindTimeout
 	case isAny(err, refusedErrnos):
 		return KindConnect // for UDP it comes with a later read or write
-	case op == "dial" && !(strings.HasPrefix(network, "tcp") && isAny(err, resetErrnos)):
+	case op == "dial" && (!strings.HasPrefix(network, "tcp") || !isAny(err, resetErrnos)):
 		return KindConnect // TCP is reset only when it stood; vsock refuses by a reset
 	case isReset(err):
 		return KindReset

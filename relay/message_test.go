@@ -180,7 +180,7 @@ func TestMessagesHalfClose(t *testing.T) {
 			if err := tincan.CloseWrite(a); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.ReadMessage(t.Context(), make([]byte, 1)); err != io.EOF { //nolint:errorlint // the bare one
+			if _, err := b.ReadMessage(t.Context(), make([]byte, 1)); err != io.EOF { // the bare one
 				t.Errorf("got %v, want io.EOF", err)
 			}
 			late := [][]byte{[]byte("late"), {}, []byte("later")}
