@@ -37,7 +37,7 @@ type messageConn struct {
 	kind    messageKind
 	end     func() error // closes the socket and what goes with it
 	in, out direction
-	noRuns  atomic.Bool // the system refuses to take several datagrams as one
+	noRuns  atomic.Bool //lint:ignore U1000 set on Linux where the system refuses to take several datagrams as one
 }
 
 // messageKind is how the end of a peer shows.

@@ -4,9 +4,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
-
-	"github.com/tincan-ipc/tincan"
 )
 
 const (
@@ -28,7 +25,7 @@ type mover struct {
 	src, dst net.Conn
 	most     int // bytes moved at once by copying
 	small    []byte
-	kernel   kernelPath
+	kernel   kernelPath //lint:ignore U1000 where every byte is copied
 
 	// passed tells a connection that counts what goes past its Read and Write.
 	srcPassed, dstPassed func(received, sent int64)
@@ -47,15 +44,6 @@ func passedOf(c net.Conn) func(received, sent int64) {
 		return counts.Passed
 	}
 	return func(_, _ int64) {}
-}
-
-// rawSocket gives the socket of c, where c is nothing but that.
-func rawSocket(c net.Conn) syscall.RawConn {
-	raw, err := tincan.SyscallConn(c)
-	if err != nil || !isStreamSocket(raw) {
-		return nil
-	}
-	return raw
 }
 
 // move moves everything from src to dst: [io.EOF] at src's orderly end, else an [*EndError] or why the pair was interrupted.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"io"
+	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -43,6 +44,15 @@ func (m *mover) prepare() {
 	k.src, k.dst = rawSocket(m.src), rawSocket(m.dst)
 	k.refused = m.pair.o.Tap != nil || k.src == nil || k.dst == nil
 	k.tryRead, k.tryWrite, k.tryFill, k.tryDrain = m.tryRead, m.tryWrite, m.tryFill, m.tryDrain
+}
+
+// rawSocket gives the socket of c, where c is nothing but that.
+func rawSocket(c net.Conn) syscall.RawConn {
+	raw, err := tincan.SyscallConn(c)
+	if err != nil || !isStreamSocket(raw) {
+		return nil
+	}
+	return raw
 }
 
 // isStreamSocket reports whether raw is a stream socket that never makes a system call wait.

@@ -2,11 +2,7 @@
 
 package relay
 
-import (
-	"syscall"
-
-	"github.com/tincan-ipc/tincan"
-)
+import "github.com/tincan-ipc/tincan"
 
 // kernelPath: here every byte is copied through the process.
 type kernelPath struct{}
@@ -20,8 +16,6 @@ func (m *mover) splice() error { return nil }
 func (m *mover) readsLazily() bool { return false }
 
 func (m *mover) readLazily() (*[bufferSize]byte, int, error) { return nil, 0, nil }
-
-func isStreamSocket(syscall.RawConn) bool { return false }
 
 // wasReset: there is no portable way to ask.
 func wasReset(tincan.Conn) bool { return false }

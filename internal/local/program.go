@@ -30,7 +30,7 @@ func (p *Program) String() string { return "exec:" + p.Argv[0] }
 type Child struct {
 	*Conn
 	cmd  *exec.Cmd
-	tty  *os.File // the terminal's our side, nil with pipes
+	tty  *os.File //lint:ignore U1000 our side of the terminal, nil with pipes and where there are none
 	done chan struct{}
 }
 
