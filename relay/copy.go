@@ -124,7 +124,7 @@ func (m *mover) send(p []byte) error {
 	if tap := m.pair.o.Tap; tap != nil {
 		tap(m.d, p)
 	}
-	n, err := m.dst.Write(p)
+	n, err := m.write(p)
 	m.pair.passed(m.d, n)
 	return m.sendError(err)
 }

@@ -25,3 +25,5 @@ func isStreamSocket(syscall.RawConn) bool { return false }
 
 // wasReset: there is no portable way to ask.
 func wasReset(tincan.Conn) bool { return false }
+
+func (m *mover) write(p []byte) (int, error) { return m.dst.Write(p) }
