@@ -128,56 +128,42 @@ listen relay
 `, at(from), at(to))}
 }
 
-// childrenTime is how long the processes that a relay started for a client may outlive its connection.
-const childrenTime = 2 * time.Second
-
-// measureTransfer gives what passes in a second, in GB, and what each costs the relay and its children of
-// processor time. What the relay took until it was ready doesn't count.
+// measureTransfer gives what passes in a second, in GB, and what each costs the relay of processor time.
 func measureTransfer(ctx context.Context, l *lab, r run) ([]float64, error) {
-	if err := adoptOrphans(); err != nil {
+	rate, took, err := l.measureRelay(ctx, r)
+	if err != nil {
 		return nil, err
+	}
+	size, err := strconv.ParseFloat(r.client.args[len(r.client.args)-1], 64)
+	return []float64{rate, took.Seconds() / (size / 1e9)}, err
+}
+
+// measureRelay gives the number that the client prints, and the processor time that it cost the relay
+// and what that started. What the relay took until it was ready doesn't count.
+func (l *lab) measureRelay(ctx context.Context, r run) (number float64, took time.Duration, err error) {
+	if err := adoptOrphans(); err != nil {
+		return 0, 0, err
 	}
 	_, clientCore := l.coresOf(r.place)
 	relay, stop, err := l.startServing(ctx, r)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	defer stop()
 	before, err := processorTime(relay.cmd.Process.Pid)
 	if err != nil {
-		return nil, relay.failed(err)
+		return 0, 0, relay.failed(err)
 	}
 	client, err := l.start(ctx, r.client, clientCore)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	rate, err := client.number()
-	if err != nil {
-		return nil, relay.alsoSaid(err)
+	if number, err = client.number(); err != nil {
+		return 0, 0, relay.alsoSaid(err)
 	}
-	size, err := strconv.ParseFloat(r.client.args[len(r.client.args)-1], 64)
-	if err != nil {
-		return nil, err
-	}
-	awaitNoChildren(ctx, relay.cmd.Process.Pid, childrenTime)
-	relay.stop() // its time is known then
-	took := relay.cmd.ProcessState.UserTime() + relay.cmd.ProcessState.SystemTime() + orphansTime(relay.cmd.Process.Pid) - before
-	return []float64{rate, took.Seconds() / (size / 1e9)}, nil
-}
-
-// awaitNoChildren waits until the process has no children: the time of one that was killed with it is lost.
-func awaitNoChildren(ctx context.Context, pid int, patience time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for len(children(pid)) > 0 {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	relay.stop() // its time is known then, and that of its children
+	ended := relay.cmd.ProcessState
+	return number, ended.UserTime() + ended.SystemTime() + orphansTime(relay.cmd.Process.Pid) - before, nil
 }
 
 // relayTincan FROM TO is package relay on the server loop, with nothing around it.
