@@ -68,11 +68,44 @@ type batchWriter interface {
 	writeBatch(ctx context.Context, msgs [][]byte) (int, error)
 }
 
+// A countingConn is a wrapper that only counts what passes, and can be told of it instead.
+type countingConn interface {
+	Unwrap() Conn
+	Passed(received, sent int64)
+}
+
+// counted gives the connection inside a countingConn, and whom to tell what passes it.
+func counted(c MessageConn) (inside MessageConn, passed func(received, sent int64), ok bool) {
+	w, ok := c.(countingConn)
+	if !ok {
+		return nil, nil, false
+	}
+	inside, ok = w.Unwrap().(MessageConn)
+	return inside, w.Passed, ok
+}
+
+func payload(msgs [][]byte) (n int64) {
+	for _, m := range msgs {
+		n += int64(len(m))
+	}
+	return n
+}
+
 // ReadBatch waits for a message from c, and reads it along with those that
 // already wait behind it where that is cheaper than one by one: on Linux with UDP. It takes memory only
 // when there is something to read. The errors are those of ReadMessage, but that a message
 // longer than limit is lost and only counted; b may then be empty. A limit of zero or less means [DefaultMaxMessage].
+//
+// A wrapper whose methods are Unwrap() Conn and Passed(received, sent int64) isn't read from: it is told the
+// bytes that were read from the connection inside. So it is with WriteBatch.
 func ReadBatch(ctx context.Context, c MessageConn, b *Batch, limit int) error {
+	if inside, passed, ok := counted(c); ok {
+		err := ReadBatch(ctx, inside, b, limit)
+		if err == nil {
+			passed(payload(b.msgs), 0)
+		}
+		return err
+	}
 	b.Release()
 	if limit <= 0 {
 		limit = DefaultMaxMessage
@@ -120,6 +153,11 @@ func (b *Batch) keepShort(limit int) {
 // WriteBatch writes msgs in their order as WriteMessage does, and on Linux
 // with UDP many in one system call. It gives how many were written; the error is that of the one that comes next.
 func WriteBatch(ctx context.Context, c MessageConn, msgs [][]byte) (n int, err error) {
+	if inside, passed, ok := counted(c); ok {
+		n, err = WriteBatch(ctx, inside, msgs)
+		passed(0, payload(msgs[:n]))
+		return n, err
+	}
 	if w, ok := c.(batchWriter); ok {
 		return w.writeBatch(ctx, msgs)
 	}

@@ -162,3 +162,43 @@ func TestNextSize(t *testing.T) {
 		}
 	})
 }
+
+// A wrapper that counts keeps its count, and is no obstacle.
+func TestBatchCounted(t *testing.T) {
+	l, err := tincan.ListenMessage(t.Context(), "udp://127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, server := messagePair(t, l)
+	from, to := &counting{MessageConn: client}, &counting{MessageConn: server}
+	if n, err := tincan.WriteBatch(t.Context(), from, numbered(10, 0, 20)); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	var b tincan.Batch
+	defer b.Release()
+	for got := 0; got < 3; got += len(b.Messages()) {
+		if err := tincan.ReadBatch(t.Context(), to, &b, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if from.sent != 30 || to.received != 30 || from.received+to.sent != 0 {
+		t.Errorf("counted %+v and %+v", from, to)
+	}
+}
+
+type counting struct {
+	tincan.MessageConn
+	received, sent int64
+}
+
+func (c *counting) Unwrap() tincan.Conn { return c.MessageConn }
+
+func (c *counting) Passed(received, sent int64) {
+	c.received += received
+	c.sent += sent
+}
+
+func (*counting) ReadMessage(context.Context, []byte) (int, error) { panic("read one by one") }
+
+func (*counting) WriteMessage(context.Context, []byte) error { panic("written one by one") }

@@ -264,13 +264,18 @@ func sendAll(raw syscall.RawConn, msgs [][]byte, name, control []byte, noRuns *a
 		case err != nil:
 			return n, err
 		case s.sent == s.queued:
-		case s.counts[s.sent] > 1 && !isFull(s.errno) && s.errno != unix.ECONNREFUSED:
+		case s.counts[s.sent] > 1 && refusesRuns(s.errno):
 			noRuns.Store(true) // the kernel can't, or the device, or a piece is longer than the path takes
 		default:
 			return n, os.NewSyscallError("sendmmsg", s.errno)
 		}
 	}
 	return n, nil
+}
+
+// refusesRuns reports an error that a run may bring about where its datagrams alone would pass.
+func refusesRuns(errno syscall.Errno) bool {
+	return errno == unix.EINVAL || errno == unix.EMSGSIZE || errno == unix.EIO || errno == unix.EOPNOTSUPP
 }
 
 // writeBatch sends the datagrams in as few system calls, and as few packets, as the kernel allows.

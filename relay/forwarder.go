@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ import (
 // to one of its targets, and relays between the two. Its Stream and Message
 // methods are handlers of package service. Its fields must not change once it is in use.
 type Forwarder struct {
-	// Targets are tried in their order until one answers. There must be at least one.
+	// Targets are tried in their order until one answers. Without one the error is [ErrNoTarget].
 	Targets []*tincan.Endpoint
 	// Balance starts with each target in turn, instead of with the first.
 	Balance bool
@@ -34,23 +35,28 @@ type Forwarder struct {
 	Ended func(client tincan.Conn, target *tincan.Endpoint, r Result, err error)
 
 	turn atomic.Uint32
-	mu   sync.Mutex // guards down
+	mu   sync.Mutex // guards what follows
 	down map[*tincan.Endpoint]time.Time
+	live map[*Pair]*pair // the pairs of clients that are here; nil while no target has answered
+	past Stats           // what clients that are gone did, and how many came in all
 }
+
+// ErrNoTarget is a [Forwarder] without Targets.
+var ErrNoTarget = errors.New("no target")
 
 // Stream dials a target and relays client until both have ended. What the
 // client sends meanwhile waits in its socket. The error is that of the last
 // target when none answers, else as from [Streams].
 func (f *Forwarder) Stream(ctx context.Context, client net.Conn) error {
-	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(target net.Conn) (Result, error) {
-		return Streams(ctx, client, target, f.options(client, target))
+	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(p *pair, target net.Conn) (Result, error) {
+		return p.relayStreams(client, target)
 	})
 }
 
 // Message is Stream for message connections.
 func (f *Forwarder) Message(ctx context.Context, client tincan.MessageConn) error {
-	return forward(ctx, f, client, (*tincan.Dialer).DialMessageEndpoint, func(target tincan.MessageConn) (Result, error) {
-		return Messages(ctx, client, target, f.MaxMessage, f.options(client, target))
+	return forward(ctx, f, client, (*tincan.Dialer).DialMessageEndpoint, func(p *pair, target tincan.MessageConn) (Result, error) {
+		return p.relayMessages(client, target, f.MaxMessage)
 	})
 }
 
@@ -64,16 +70,18 @@ func (f *Forwarder) options(client, target tincan.Conn) *Options {
 	return &o
 }
 
-func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), join func(C) (Result, error)) error {
+func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), relay func(*pair, C) (Result, error)) error {
+	id := f.enter(client)
 	target, e, err := dialAny(withClient(ctx, client), f, dial)
-	if err != nil {
-		if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
-			_ = client.Close()
-		}
-		f.ended(client, e, Result{}, err)
-		return err
+	var r Result
+	if err == nil {
+		p := newPair(ctx, client, target, f.options(client, target))
+		f.join(id, e, p)
+		r, err = relay(p, target)
+	} else if tincan.Abort(client) != nil { // an orderly end would look like an empty answer
+		_ = client.Close()
 	}
-	r, err := join(target)
+	f.leave(id, err)
 	f.ended(client, e, r, err)
 	return err
 }
@@ -86,6 +94,9 @@ func (f *Forwarder) ended(client tincan.Conn, target *tincan.Endpoint, r Result,
 
 // dialAny gives a connection to the first target that answers, or the last error.
 func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error)) (c C, e *tincan.Endpoint, err error) {
+	if len(f.Targets) == 0 {
+		return c, nil, ErrNoTarget
+	}
 	var once tincan.Dialer
 	if f.Dialer != nil {
 		once = *f.Dialer
@@ -93,14 +104,19 @@ func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial func(*tincan
 	retry := once.Retry
 	once.Retry = false // all targets are tried before any is tried again
 	for attempt := 1; ; attempt++ {
+		passing := false // time may cure one of the failures
 		for _, e = range f.order() {
 			c, err = dial(&once, ctx, e)
-			f.mark(e, err == nil)
-			if err == nil || ctx.Err() != nil {
+			if err != nil && ctx.Err() != nil { // which tells nothing of the target
 				return c, e, err
 			}
+			f.mark(e, err == nil)
+			if err == nil {
+				return c, e, nil
+			}
+			passing = passing || tincan.KindOf(err).Passing()
 		}
-		if !retry || !tincan.KindOf(err).Passing() {
+		if !retry || !passing {
 			return c, e, err
 		}
 		wait := once.Backoff.Wait(attempt)

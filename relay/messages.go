@@ -19,8 +19,7 @@ import (
 //
 // An idle pair holds no buffers. Messages that wait behind one another are moved together where [tincan.ReadBatch] can.
 func Messages(ctx context.Context, first, second tincan.MessageConn, limit int, o *Options) (Result, error) {
-	p := newPair(ctx, first, second, o)
-	return p.relayMessages(first, second, limit)
+	return newPair(ctx, first, second, o).relayMessages(first, second, limit)
 }
 
 func (p *pair) relayMessages(first, second tincan.MessageConn, limit int) (Result, error) {

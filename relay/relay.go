@@ -92,7 +92,10 @@ func (e *EndError) Unwrap() error { return e.Err }
 // It blocks until both have ended or ctx does, which aborts both. The error is nil after an orderly
 // end, ctx's cause, or an [*EndError]; a timeout of o is an [os.ErrDeadlineExceeded]. o may be nil.
 func Streams(ctx context.Context, first, second net.Conn, o *Options) (Result, error) {
-	p := newPair(ctx, first, second, o)
+	return newPair(ctx, first, second, o).relayStreams(first, second)
+}
+
+func (p *pair) relayStreams(first, second net.Conn) (Result, error) {
 	return p.run(p.stream(Forward, first, second), p.stream(Backward, second, first), first.SetDeadline, second.SetDeadline)
 }
 

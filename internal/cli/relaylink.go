@@ -210,6 +210,9 @@ func (c *linkedMessages) linked() *link { return c.link }
 // Unwrap shows the capability functions the connection inside.
 func (c *linkedMessages) Unwrap() tincan.Conn { return c.MessageConn }
 
+// Passed counts what moves in batches.
+func (c *linkedMessages) Passed(received, sent int64) { c.link.count(received, sent) }
+
 func (c *linkedMessages) ReadMessage(ctx context.Context, buf []byte) (int, error) {
 	n, err := c.MessageConn.ReadMessage(ctx, buf)
 	c.link.count(int64(n), 0)
