@@ -116,8 +116,8 @@ func both(f, g func(tincan.Conn, tincan.Side)) func(tincan.Conn, tincan.Side) {
 	}
 }
 
-// recorded has the pair of l and target recorded, by what o is told.
-func (l *link) recorded(w *capture.Writer, target tincan.Conn, o *relay.Options) (tap func(relay.Direction, []byte)) {
+// recorded has the pair of client, as the relay knows it, and target recorded, by what o is told.
+func (l *link) recorded(w *capture.Writer, client, target tincan.Conn, o *relay.Options) (tap func(relay.Direction, []byte)) {
 	if w == nil {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (l *link) recorded(w *capture.Writer, target tincan.Conn, o *relay.Options)
 		if side == tincan.Local {
 			return // what the other side ended is passed on
 		}
-		if _, client := conn.(interface{ linked() *link }); client {
+		if conn == client {
 			c.End(capture.First)
 		} else {
 			c.End(capture.Second)

@@ -3,31 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/frame"
 )
 
-// A framedConn carries messages over a byte stream.
-type framedConn struct{ *frame.Conn }
-
-func newFramedConn(c net.Conn, f frame.Framing) *framedConn {
-	return &framedConn{frame.NewConn(c, f, frame.DefaultLimit)}
+// newFramedConn gives a connection that carries messages over a byte stream.
+func newFramedConn(c net.Conn, f frame.Framing) *frame.Conn {
+	return frame.NewConn(c, f, frame.DefaultLimit)
 }
-
-// WriteMessage fails as other families do where msg can't be sent: it is lost alone.
-func (c *framedConn) WriteMessage(ctx context.Context, msg []byte) error {
-	err := c.Conn.WriteMessage(ctx, msg)
-	if errors.Is(err, frame.ErrTooLong) || errors.Is(err, frame.ErrDelimiter) {
-		return fmt.Errorf("%w: %w", tincan.ErrMessageTooLong, err)
-	}
-	return err
-}
-
-// Unwrap shows the capability functions the stream.
-func (c *framedConn) Unwrap() tincan.Conn { return c.Conn }
 
 // framedStreams dials byte streams as message connections.
 type framedStreams struct{ framing frame.Framing }

@@ -29,7 +29,8 @@ type relaying struct {
 	total   *rate.Limiter // nil without
 	counts  relayCounts
 	// only is set where one client alone is served.
-	only *onlyClient
+	only  *onlyClient
+	links sync.Map // of clients of messages, by their connection
 	// programs are those that run.
 	programs programs
 }
@@ -60,7 +61,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 		Dialer:  &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff},
 		Options: r.options, Prepare: r.prepare, MaxMessage: plan.largestMessage(),
 		Ended: func(client tincan.Conn, target *tincan.Endpoint, result relay.Result, _ error) {
-			l := linkOf(client)
+			l := r.linkOf(client)
 			l.result, l.target = result, target.String()
 		},
 	}
@@ -78,7 +79,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 
 // prepare is called when client and target stand.
 func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
-	l := linkOf(client)
+	l := r.linkOf(client)
 	l.joined(target)
 	if r.flags.rate > 0 {
 		o.Limiters = append(o.Limiters, newLimiter(r.flags.rate))
@@ -86,12 +87,15 @@ func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	if r.total != nil {
 		o.Limiters = append(o.Limiters, r.total)
 	}
-	o.Tap = r.tap(l, l.recorded(r.recorder, target, o))
+	o.Tap = r.tap(l, l.recorded(r.recorder, client, target, o))
 }
 
 // tap gives what is to see all that passes over l, record among them if there is one; nil where nothing is.
 func (r *relaying) tap(l *link, record func(relay.Direction, []byte)) func(relay.Direction, []byte) {
 	var taps []func(relay.Direction, []byte)
+	if r.plan.messages {
+		taps = append(taps, l.countMessages) // a stream counts itself
+	}
 	if record != nil {
 		taps = append(taps, record)
 	}
@@ -300,8 +304,7 @@ func (r *relaying) joinStream(l *link, conn net.Conn) func(ctx context.Context) 
 		conn = &localSide{Conn: c, word: r.plan.from.word, failed: l.cut}
 	}
 	if r.plan.messages {
-		framed := &linkedMessages{newFramedConn(conn, r.plan.framing), l}
-		return func(ctx context.Context) error { return r.to.Message(ctx, framed) }
+		return l.joinMessages(newFramedConn(conn, r.plan.framing))
 	}
 	return func(ctx context.Context) error { return r.to.Stream(ctx, &linkedStream{conn, l}) }
 }
@@ -309,7 +312,7 @@ func (r *relaying) joinStream(l *link, conn net.Conn) func(ctx context.Context) 
 func (r *relaying) serveMessage(ctx context.Context, conn tincan.MessageConn) error {
 	l := newLink(r, conn, false)
 	l.endless = endless(r.plan.from.endpoint)
-	return r.only.ended(r.handle(ctx, l, func(ctx context.Context) error { return r.to.Message(ctx, &linkedMessages{conn, l}) }))
+	return r.only.ended(r.handle(ctx, l, l.joinMessages(conn)))
 }
 
 // endless reports whether the peers of e have no end: they are finished with when silent.

@@ -170,16 +170,38 @@ func (l *link) tell(side string, err error) {
 	}
 }
 
-// linkOf finds the link that a wrapped client belongs to.
-func linkOf(client tincan.Conn) *link { return client.(interface{ linked() *link }).linked() }
+// linkOf finds the link of a client as it was given to the joiner.
+func (r *relaying) linkOf(client tincan.Conn) *link {
+	if c, ok := client.(*linkedStream); ok {
+		return c.link
+	}
+	l, _ := r.links.Load(client)
+	return l.(*link)
+}
+
+// joinMessages relays messages. The connection is handed on as it is, so that many messages can pass in one system call.
+func (l *link) joinMessages(conn tincan.MessageConn) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		l.r.links.Store(conn, l)
+		defer l.r.links.Delete(conn)
+		return l.r.to.Message(ctx, conn)
+	}
+}
+
+// countMessages is a tap that counts what passes.
+func (l *link) countMessages(d relay.Direction, p []byte) {
+	if d == relay.Forward {
+		l.count(int64(len(p)), 0)
+	} else {
+		l.count(0, int64(len(p)))
+	}
+}
 
 // A linkedStream is a client's byte stream. It counts what passes, as it does.
 type linkedStream struct {
 	net.Conn
 	link *link
 }
-
-func (c *linkedStream) linked() *link { return c.link }
 
 // Unwrap shows the capability functions, and what splices, the connection inside.
 func (c *linkedStream) Unwrap() tincan.Conn { return c.Conn }
@@ -197,34 +219,6 @@ func (c *linkedStream) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.link.count(0, int64(n))
 	return n, err
-}
-
-// linkedMessages is a linkedStream of messages.
-type linkedMessages struct {
-	tincan.MessageConn
-	link *link
-}
-
-func (c *linkedMessages) linked() *link { return c.link }
-
-// Unwrap shows the capability functions the connection inside.
-func (c *linkedMessages) Unwrap() tincan.Conn { return c.MessageConn }
-
-// Passed counts what moves in batches.
-func (c *linkedMessages) Passed(received, sent int64) { c.link.count(received, sent) }
-
-func (c *linkedMessages) ReadMessage(ctx context.Context, buf []byte) (int, error) {
-	n, err := c.MessageConn.ReadMessage(ctx, buf)
-	c.link.count(int64(n), 0)
-	return n, err
-}
-
-func (c *linkedMessages) WriteMessage(ctx context.Context, msg []byte) error {
-	err := c.MessageConn.WriteMessage(ctx, msg)
-	if err == nil {
-		c.link.count(0, int64(len(msg)))
-	}
-	return err
 }
 
 func (l *link) count(received, sent int64) {

@@ -60,7 +60,7 @@ func (t *localTarget) Message(ctx context.Context, client tincan.MessageConn) er
 }
 
 func (t *localTarget) join(ctx context.Context, client tincan.Conn, relayTo func(net.Conn, *relay.Options) (relay.Result, error)) error {
-	l := linkOf(client)
+	l := t.r.linkOf(client)
 	l.target = t.side.word
 	o := t.r.options
 	if t.side.program != nil {
