@@ -280,16 +280,17 @@ func (p *pair) endInput(d Direction, src, dst tincan.Conn) {
 	if f := p.o.Trace.HalfClosed; f != nil {
 		f(src, tincan.Remote)
 	}
+	// Where src has no half-close its end is that of both its directions: nothing from dst can be delivered any more.
+	whole := !tincan.CanCloseWrite(src)
 	if tincan.CanCloseWrite(dst) {
 		err := tincan.CloseWrite(dst) // where it fails dst is gone already, which its own direction tells
 		if f := p.o.Trace.HalfClosed; f != nil && err == nil {
 			f(dst, tincan.Local)
 		}
-		if tincan.CanCloseWrite(src) {
+		if !whole {
 			return
 		}
-		// The end of src was that of both its directions: nothing from dst can be delivered any more.
-	} else {
+	} else if !whole {
 		p.awaitQuiet(1 - d)
 	}
 	p.closing.Store(true)
