@@ -1,7 +1,6 @@
 package tincan_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"path/filepath"
@@ -38,13 +37,8 @@ func TestAdopt(t *testing.T) {
 				accepted <- c
 			}
 		}()
-		for range 2 {
-			c, err := tincan.Dial(context.Background(), ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-		}
+		dial(t, ln.Addr().String())
+		poke(t, ln.Addr().String())
 		if err := <-refused; !errors.Is(err, tincan.ErrTooManyConns) {
 			t.Errorf("%s: %v", network, err)
 		}

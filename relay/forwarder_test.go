@@ -261,7 +261,7 @@ func TestForwarderInServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var conns = [2]net.Conn{client, target}
+	conns := [2]net.Conn{client, target}
 	for i := range 20 { // for longer than it may be silent
 		if err := errors.Join(send(conns[i%2], []byte("x")), receive(conns[1-i%2], []byte("x"))); err != nil {
 			t.Fatal(err)
