@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -78,7 +79,7 @@ func TestManyIdlePairs(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	for _, l := range append(lines, late) {
+	for _, l := range slices.Concat(lines, []line{late}) {
 		_, _ = l.a.Close(), l.b.Close()
 	}
 }
