@@ -59,7 +59,7 @@ one that failed. --hex marks what goes to TO with > (forward) and what comes bac
 		Example: `  tincan relay tcp://:8080 tcp://10.0.0.7:80
   tincan relay 'tls://*:443?cert=host.pem&key=host-key.pem' unix:///run/app.sock
   tincan relay --balance tcp://*:80 tcp://10.0.0.7:80 tcp://10.0.0.8:80
-  tincan relay udp://:5353 'udp://192.0.2.53:53?flow-timeout=5s'
+  tincan relay 'udp://:5353?flow-timeout=5s' udp://192.0.2.53:53
   tincan relay --frame line tcp://:9000 unixgram:/run/log.sock
   tincan relay --proxy socks5://127.0.0.1:1080 tcp://:8443 tcp://example.org:443
   tincan relay --send-proxy v2 'tcp://*:80' tcp://10.0.0.7:8080

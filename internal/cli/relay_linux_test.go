@@ -269,15 +269,32 @@ func TestRelaySystemd(t *testing.T) {
 	}
 }
 
-// TestRelaySerialPort: a terminal is read and written as a file.
-func TestRelaySerialPort(t *testing.T) {
-	t.Parallel()
-	device, port, err := pty.Open()
+// openPTY gives a pseudo-terminal of 33 rows and 101 columns. Unlike package pty's own, ours doesn't wait without limit.
+func openPTY(t *testing.T) (ours, theirs *os.File) {
+	t.Helper()
+	master, theirs, err := pty.Open()
 	if err != nil {
 		t.Skip(err)
 	}
-	defer device.Close()
-	defer port.Close()
+	t.Cleanup(func() { _ = theirs.Close() })
+	defer master.Close()
+	fd, err := unix.Dup(int(master.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(unix.SetNonblock(fd, true), unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 101}))
+	ours = os.NewFile(uintptr(fd), master.Name())
+	t.Cleanup(func() { _ = ours.Close() })
+	if err := errors.Join(err, ours.SetDeadline(time.Now().Add(testPatience))); err != nil {
+		t.Fatal(err)
+	}
+	return ours, theirs
+}
+
+// TestRelaySerialPort: a terminal is read and written as a file.
+func TestRelaySerialPort(t *testing.T) {
+	t.Parallel()
+	device, port := openPTY(t)
 	if _, err := term.MakeRaw(int(port.Fd())); err != nil {
 		t.Fatal(err)
 	}
@@ -301,14 +318,7 @@ func TestRelaySerialPort(t *testing.T) {
 // terminal, types there once it shows the prompt, and gives all that the terminal showed.
 func onTerminal(t *testing.T, whole bool, prompt, typed string, args ...string) (shown string, code int) {
 	t.Helper()
-	ours, theirs, err := pty.Open()
-	if err != nil {
-		t.Skip(err)
-	}
-	defer ours.Close()
-	if err := errors.Join(pty.Setsize(ours, &pty.Winsize{Rows: 33, Cols: 101}), ours.SetDeadline(time.Now().Add(testPatience))); err != nil {
-		t.Fatal(err)
-	}
+	ours, theirs := openPTY(t)
 	cmd := exec.CommandContext(t.Context(), "tincan", args...)
 	cmd.Stderr = theirs
 	if whole {

@@ -181,6 +181,9 @@ type child struct {
 // start runs the program for l's client.
 func (r *relaying) start(l *link) (*child, error) {
 	p := &local.Program{Argv: r.plan.to[0].program, Env: l.environment(), PTY: r.flags.pty}
+	if r.passesTerminal() {
+		p.Like = r.stdin
+	}
 	started, err := p.Start()
 	if err != nil {
 		return nil, err
@@ -195,7 +198,7 @@ func (r *relaying) start(l *link) (*child, error) {
 	if r.stopping.Err() != nil && l.single {
 		c.Signal(signalOf(context.Cause(r.stopping))) // it came before the program was known
 	}
-	r.sizeTerminal(c.Child)
+	r.followSize(c.Child)
 	return c, nil
 }
 

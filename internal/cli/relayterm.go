@@ -30,11 +30,10 @@ func (r *relaying) passesTerminal() bool {
 	return r.flags.pty && from != nil && from.Scheme == "stdio" && term.IsTerminal(int(r.stdin.Fd()))
 }
 
-// sizeTerminal gives the program's terminal the size of ours, now and when it changes.
-func (r *relaying) sizeTerminal(c *local.Child) {
+// followSize gives the program's terminal the size of ours when that changes.
+func (r *relaying) followSize(c *local.Child) {
 	if r.passesTerminal() {
-		_ = c.Resize(r.stdin) // a terminal may have no size
-		onResize(c.Done(), func() { _ = c.Resize(r.stdin) })
+		onResize(c.Done(), func() { _ = c.Resize(r.stdin) }) // it may have gone
 	}
 }
 

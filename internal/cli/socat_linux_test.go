@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/creack/pty"
 )
 
 const socatTable = "../../docs/coming-from-socat.md"
@@ -103,11 +101,7 @@ func newSocatStage(t *testing.T, line string) *socatStage {
 		line = strings.ReplaceAll(line, "server:7443", "localhost:"+tls.url[strings.LastIndexByte(tls.url, ':')+1:])
 	}
 	if strings.Contains(line, "ttyS0") {
-		device, tty, err := pty.Open()
-		if err != nil {
-			t.Skip(err)
-		}
-		t.Cleanup(func() { _, _ = device.Close(), tty.Close() })
+		device, tty := openPTY(t)
 		s.device = device
 		line = strings.ReplaceAll(line, "/dev/ttyS0", tty.Name())
 	}

@@ -16,6 +16,8 @@ type Program struct {
 	Env []string
 	// PTY gives it a pseudo-terminal, else it has pipes and our standard error.
 	PTY bool
+	// Like is the terminal whose size that has from the start; nil gives it none.
+	Like *os.File
 }
 
 // Network gives "exec", so that a Program is a [net.Addr].

@@ -58,6 +58,12 @@ func (c *Child) startTerminal(p *Program) error {
 		return err
 	}
 	defer theirs.Close()
+	if ours, err = unblocked(ours); err != nil {
+		return err
+	}
+	if p.Like != nil {
+		_ = resize(ours, p.Like) // it may have no size
+	}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, theirs, theirs
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := c.cmd.Start(); err != nil {
@@ -69,8 +75,29 @@ func (c *Child) startTerminal(p *Program) error {
 	return nil
 }
 
+// unblocked gives a file for what f stands for whose reads can be interrupted, which package pty's can't. It closes f.
+func unblocked(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(fdOf(f), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
 // Resize gives the program's terminal the size of another one.
-func (c *Child) Resize(like *os.File) error { return pty.InheritSize(like, c.tty) }
+func (c *Child) Resize(like *os.File) error { return resize(c.tty, like) }
+
+func resize(tty, like *os.File) error {
+	size, err := unix.IoctlGetWinsize(int(fdOf(like)), unix.TIOCGWINSZ)
+	if err != nil {
+		return os.NewSyscallError("ioctl", err)
+	}
+	return os.NewSyscallError("ioctl", unix.IoctlSetWinsize(int(fdOf(tty)), unix.TIOCSWINSZ, size))
+}
 
 // A terminal is our side of a pseudo-terminal.
 type terminal struct {
