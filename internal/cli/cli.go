@@ -108,8 +108,9 @@ carries data alone; words go to standard error.
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
 		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.recordCommand(), p.replayCommand(),
-		p.calcCommand(), p.certCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
+		p.calcCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
+	root.AddCommand(p.socketCommands()...)
 	return root
 }
 

@@ -49,6 +49,9 @@ type event struct {
 	Direction string    `json:"direction,omitempty"`
 	Offset    *int64    `json:"offset,omitempty"`
 	Hex       string    `json:"hex,omitempty"`
+	Type      string    `json:"type,omitempty"`
+	Identity  string    `json:"identity,omitempty"`
+	Messages  int       `json:"messages,omitempty"`
 	Message   string    `json:"message,omitempty"`
 	Error     string    `json:"error,omitempty"`
 	Kind      string    `json:"kind,omitempty"`
