@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan/pattern"
+	"github.com/tincan-ipc/tincan/service"
 )
 
 func reqVerb() *socketVerb {
@@ -82,7 +83,7 @@ func (f *socketFlags) addReplies(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.echo, "echo", false, "answer each request with itself")
 	flags.Var(&f.reply, "reply", "answer each request with `TEXT`")
-	f.drain = defaultDrain
+	f.drain = service.DefaultDrain
 	flags.Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is being answered finish for so long")
 }
 
@@ -189,7 +190,7 @@ func (r *socketRun) answerOne(ctx context.Context, request *pattern.Request, rep
 	if err != nil {
 		return err
 	}
-	if err := request.Reply(ctx, parts...); err != nil {
+	if err := request.Reply(parts...); err != nil {
 		r.report.note("a reply was not sent: %v", err)
 	}
 	return nil

@@ -155,7 +155,7 @@ what comes from its peers (pub) as lines of output.`,
 					topics = []string{""}
 				}
 				for _, topic := range topics {
-					if err := s.Subscribe([]byte(topic)); err != nil {
+					if err := s.Subscribe(topic); err != nil {
 						return err
 					}
 				}
@@ -197,7 +197,7 @@ Without --topic it subscribes to nothing.`,
 			s := pattern.NewXSub(o)
 			return s, func(ctx context.Context) error {
 				for _, topic := range r.flags.topics {
-					if err := s.Subscribe([]byte(topic)); err != nil {
+					if err := s.Subscribe(topic); err != nil {
 						return err
 					}
 				}
