@@ -10,7 +10,9 @@ import (
 // the peers that have any.
 type inbox struct {
 	highWater, maxBytes int
-	addressed           bool // the peer's identity goes before each message's parts
+	// ahead makes a message of what goes before the peers', if there is any. mu is held. Nil is nothing.
+	ahead     func(*Message) bool
+	addressed bool // the peer's identity goes before each message's parts
 
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
 	arrived gate
@@ -89,6 +91,9 @@ func (q *inbox) take(ctx context.Context) (*Message, error) {
 // ready reports whether there is a message to take, and puts aside the peers that are held back.
 func (q *inbox) ready() bool {
 	for q.waiting > 0 {
+		if q.active.len() == 0 {
+			return true // something goes ahead
+		}
 		p := q.active.first()
 		if !p.in.held {
 			return true
@@ -102,6 +107,10 @@ func (q *inbox) ready() bool {
 
 // next cuts the next message from the first active peer's first chunk into m.
 func (q *inbox) next(m *Message) {
+	if q.ahead != nil && q.ahead(m) {
+		q.waiting--
+		return
+	}
 	p := q.active.first()
 	c := p.in.chunks.first()
 	took := q.cutInto(m, p, c)

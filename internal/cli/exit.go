@@ -47,12 +47,15 @@ func exitCode(err error) int {
 // kindOf is [tincan.KindOf] for the errors of this package too.
 func kindOf(err error) tincan.ErrorKind {
 	var (
-		usage *usageError
-		local *localError
+		usage  *usageError
+		local  *localError
+		denied *deniedError
 	)
 	switch {
 	case errors.As(err, &usage):
 		return tincan.KindUsage
+	case errors.As(err, &denied):
+		return tincan.KindDenied
 	case errors.As(err, &local):
 		return tincan.KindOther
 	}

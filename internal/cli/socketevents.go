@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/pattern"
@@ -19,35 +22,104 @@ func (p *program) socketConfig() tincan.Config {
 	return c
 }
 
+// A socketTeller tells what happens to a message socket, and gives up where that will never do.
+type socketTeller struct {
+	report *reporter
+	giveUp context.CancelCauseFunc
+
+	mu   sync.Mutex          // guards what follows
+	told map[string]dialling // by endpoint
+}
+
+// dialling is how it goes with an endpoint that is dialled and not reached.
+type dialling struct {
+	failure string // the last that was told: it may come again for ever
+	cut     int    // handshakes in a row that the peer has cut short
+}
+
+func (t *socketTeller) event(e pattern.Event) {
+	repeated := t.note(e)
+	err := t.hopeless(e)
+	switch {
+	case t.report.json:
+		t.report.socketEventJSON(e)
+	case err == nil && !repeated:
+		t.report.socketEvent(e)
+	}
+	if err != nil {
+		t.giveUp(err)
+	}
+}
+
+// note keeps account of the endpoints that are dialled, and reports whether e only says again what was said.
+func (t *socketTeller) note(e pattern.Event) (repeated bool) {
+	dialled := e.Kind == pattern.EventRetrying || e.Peer != nil && e.Peer.Dialled
+	if !dialled {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.told == nil {
+		t.told = map[string]dialling{}
+	}
+	d := t.told[e.Endpoint]
+	switch e.Kind {
+	case pattern.EventConnected:
+		d = dialling{}
+	case pattern.EventHandshakeFailed, pattern.EventRetrying:
+		failure := text(e.Err)
+		repeated = failure == "" || failure == d.failure
+		d.failure = failure
+		if e.Kind == pattern.EventHandshakeFailed && errors.Is(e.Err, io.ErrUnexpectedEOF) {
+			d.cut++
+		}
+	}
+	t.told[e.Endpoint] = d
+	return repeated && !t.report.trace
+}
+
+// manyCuts is how often a peer may cut a handshake short before that counts as a refusal. A CURVE server says
+// nothing else to a client with the wrong key for it; one that is just ending, once.
+const manyCuts = 3
+
 // hopeless gives the error that an attempt to reach a peer will end with
-// however often it is made: the peer wants other credentials, or is no peer for this kind of socket.
-func hopeless(e pattern.Event) error {
-	var handshake *zmtp.HandshakeError
-	if e.Kind != pattern.EventHandshakeFailed || e.Peer == nil || !e.Peer.Dialled || !errors.As(e.Err, &handshake) {
+// however often it is made: the peer wants other credentials, or is none for this kind of socket.
+func (t *socketTeller) hopeless(e pattern.Event) error {
+	if e.Kind != pattern.EventHandshakeFailed || e.Peer == nil || !e.Peer.Dialled {
 		return nil
 	}
-	if errors.Is(e.Err, zmtp.ErrIncompatible) {
-		return &hintedError{error: e.Err, hint: "each kind of socket has its counterpart: pub and sub, push and pull, req and rep, dealer and router, pair and pair"}
+	t.mu.Lock()
+	cut := t.told[e.Endpoint].cut
+	t.mu.Unlock()
+	var handshake *zmtp.HandshakeError
+	switch {
+	case errors.Is(e.Err, zmtp.ErrIncompatible):
+		return &hintedError{
+			error: fmt.Errorf("%s: %w", e.Endpoint, e.Err),
+			hint:  "each kind of socket has its counterpart: pub and sub, push and pull, req and rep, dealer and router, pair and pair",
+		}
+	case errors.As(e.Err, &handshake), cut >= manyCuts:
+		return &deniedError{endpoint: e.Endpoint, err: e.Err}
 	}
-	return &deniedError{e.Err}
+	return nil
 }
 
 // A deniedError is a peer that refuses this side's mechanism or credentials.
-type deniedError struct{ error }
+type deniedError struct {
+	endpoint string
+	err      error
+}
 
-func (e *deniedError) Unwrap() error { return e.error }
+func (e *deniedError) Error() string { return fmt.Sprintf("%s: %v", e.endpoint, e.err) }
+func (e *deniedError) Unwrap() error { return e.err }
 func (e *deniedError) Hint() string {
 	return "both sides need the same mechanism and matching keys: see --plain and --curve-server-key"
 }
 
-// socketEvent reports what happened to a message socket.
+// socketEvent tells what happened in words, where it is worth any.
 func (r *reporter) socketEvent(e pattern.Event) {
-	if r.json {
-		r.socketEventJSON(e)
-		return
-	}
 	peer := e.Endpoint
-	if e.Peer != nil && !e.Peer.Dialled {
+	if e.Peer != nil && !e.Peer.Dialled && e.Peer.Address != "@" {
 		peer = e.Peer.Address
 	}
 	switch e.Kind {
@@ -56,19 +128,17 @@ func (r *reporter) socketEvent(e pattern.Event) {
 			r.step(fmt.Sprintf("%s %s", e.Kind, peer), "", fmt.Sprintf("%s, ZMTP %d.%d, %s", e.Peer.Type, e.Peer.Major, e.Peer.Minor, e.Peer.Mechanism))
 		}
 	case pattern.EventHandshakeFailed, pattern.EventRefused, pattern.EventAcceptFailed:
-		r.note("%s %s: %v", e.Kind, peer, e.Err)
+		r.note("%s, %s: %v", peer, e.Kind, e.Err)
 	case pattern.EventDisconnected:
 		if e.Err != nil {
-			r.note("lost %s: %v", peer, e.Err)
+			r.note("%s is lost: %v", peer, e.Err)
 		} else if r.trace {
 			r.step("end of "+peer, "read(2) = 0", fmt.Sprintf("received %d messages, sent %d", e.Peer.Received, e.Peer.Sent))
 		}
 	case pattern.EventRetrying:
-		if e.Attempt <= 1 || r.trace { // it goes on for ever, and once is enough to know
-			r.note("%v; trying again until it works", e.Err)
-		}
+		r.note("%v; trying again until it works", e.Err)
 	case pattern.EventDropped:
-		r.note("dropped %d of the messages to or from %s: %v", e.Messages, peer, e.Err)
+		r.note("%s, dropped %d messages: %v", peer, e.Messages, e.Err)
 	}
 }
 

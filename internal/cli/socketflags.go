@@ -126,10 +126,10 @@ func parseStreamEndpoint(url string) (*tincan.Endpoint, error) {
 
 // securityFlags choose the mechanism.
 type securityFlags struct {
-	plain           string
-	serverKey       curveKeyFlag
-	secretKey       curveKeyFlag
-	allow           []string
+	plain     string
+	serverKey curveKeyFlag
+	secretKey curveKeyFlag
+	allow     []string
 }
 
 const securityHelp = `Without a flag for it there is neither authentication nor encryption (NULL), nor

@@ -86,12 +86,7 @@ func (p *program) runSocket(cmd *cobra.Command, v *socketVerb, f *socketFlags, a
 		defer done()
 	}
 	o := f.options(p, mechanism)
-	o.OnEvent = func(e pattern.Event) {
-		p.report.socketEvent(e)
-		if err := hopeless(e); err != nil {
-			cancel(err)
-		}
-	}
+	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event
 	s, work := v.open(r, o)
 	return r.run(ctx, s, work, listen, dial)
 }
@@ -109,10 +104,10 @@ func (r *socketRun) run(ctx context.Context, s socket, work func(context.Context
 	if interrupted && len(listen) > 0 && (err == nil || ctx.Err() != nil) {
 		return nil // a server's orderly end
 	}
-	if err != nil {
-		return ended(ctx, err)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return nil
+	return err
 }
 
 func (r *socketRun) openEndpoints(ctx context.Context, s socket, listen, dial []*tincan.Endpoint) error {
