@@ -11,8 +11,8 @@ import (
 type inbox struct {
 	highWater, maxBytes int
 	// ahead makes a message of what goes before the peers', if there is any. mu is held. Nil is nothing.
-	ahead func(*Message) bool
-	addressed           bool // the peer's identity goes before each message's parts
+	ahead     func(*Message) bool
+	addressed bool // the peer's identity goes before each message's parts
 
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
 	arrived gate
@@ -91,6 +91,9 @@ func (q *inbox) take(ctx context.Context) (*Message, error) {
 // ready reports whether there is a message to take, and puts aside the peers that are held back.
 func (q *inbox) ready() bool {
 	for q.waiting > 0 {
+		if q.active.len() == 0 {
+			return true // something goes ahead
+		}
 		p := q.active.first()
 		if !p.in.held {
 			return true

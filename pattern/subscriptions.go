@@ -21,6 +21,7 @@ type subscriptions struct {
 type subscriber struct {
 	topics map[*topicNode]held
 	stamp  uint64 // the last match that found it
+	audience
 }
 
 // held is one subscriber's hold of one topic.
@@ -77,15 +78,12 @@ func (t *subscriptions) cancel(s *subscriber, topic []byte) (last, ok bool) {
 	return last, true
 }
 
-// remove takes back all that s holds, and calls last, unless it is nil, with each topic that nobody holds any more.
-func (t *subscriptions) remove(s *subscriber, last func(topic []byte)) {
+// remove takes back all that s holds. It calls gone, unless that is nil, with each topic and whether nobody holds it any more.
+func (t *subscriptions) remove(s *subscriber, gone func(topic []byte, last bool)) {
 	for n := range s.topics {
 		n.drop(s)
-		if len(n.holders) > 0 {
-			continue
-		}
-		if last != nil {
-			last(n.topic(nil))
+		if gone != nil {
+			gone(n.topic(nil), len(n.holders) == 0)
 		}
 		n.prune()
 	}
