@@ -28,6 +28,8 @@ type chunk struct {
 	msgs int // messages that were not handed out
 	refs atomic.Int32
 	pool *sync.Pool // where buf comes from, or nil
+
+	sifted uint64 // how many cancellations of the socket's own it was filtered after
 }
 
 func newPool(size int) *sync.Pool {

@@ -81,6 +81,10 @@ var (
 	ErrNoDelimiter = errors.New("no empty delimiter (28/REQREP)")
 	// ErrUnexpectedReply is a reply to a request that was not made, or was given up. It was dropped.
 	ErrUnexpectedReply = errors.New("reply to no request")
+	// ErrSubscriptionLimit is a peer that subscribed to more than MaxSubscriptions topics, or to one over MaxTopic.
+	ErrSubscriptionLimit = errors.New("subscriptions over the limit")
+	// ErrNotSubscribed is an Unsubscribe without its Subscribe.
+	ErrNotSubscribed = errors.New("not subscribed")
 	// ErrQueueFull is a message dropped because its peer's queue was full.
 	ErrQueueFull = errors.New("the peer's queue is full")
 )

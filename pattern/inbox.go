@@ -10,6 +10,8 @@ import (
 // the peers that have any.
 type inbox struct {
 	highWater, maxBytes int
+	// ahead makes a message of what goes before the peers', if there is any. mu is held. Nil is nothing.
+	ahead func(*Message) bool
 	addressed           bool // the peer's identity goes before each message's parts
 
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
@@ -102,6 +104,10 @@ func (q *inbox) ready() bool {
 
 // next cuts the next message from the first active peer's first chunk into m.
 func (q *inbox) next(m *Message) {
+	if q.ahead != nil && q.ahead(m) {
+		q.waiting--
+		return
+	}
 	p := q.active.first()
 	c := p.in.chunks.first()
 	took := q.cutInto(m, p, c)

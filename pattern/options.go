@@ -65,6 +65,27 @@ type Options struct {
 	// that don't wait. Zero or negative means 1,024.
 	Handlers int
 
+	// NoDrop makes Send of a Pub or XPub wait while a peer that subscribed to the message has no room, in place
+	// of dropping it for that peer. One subscriber that doesn't read then holds up all.
+	NoDrop bool
+	// Verbose makes an XPub receive every subscription and cancellation of every peer, not only the first and
+	// the last of each topic; while RecvHighWater of them wait, the others are left out again. It
+	// makes an XSub tell its publishers of every subscription, not only the first of each topic.
+	Verbose bool
+	// MaxSubscriptions bounds the topics that one peer may hold at a Pub or XPub, MaxTopic the bytes
+	// of each. A peer that asks for more loses its connection. Zero or negative means 65,536 topics and 1,024 bytes.
+	MaxSubscriptions, MaxTopic int
+	// OnSubscribe lets a Pub or XPub send a new subscriber what it would else have missed, such as current values. It is
+	// called when a peer subscribes to a topic that it didn't hold, with a function that sends to
+	// that peer alone. What is published meanwhile, and the peer wants, it gets after what that function sent;
+	// what was published before the call is for OnSubscribe to send.
+	//
+	// The function waits while the peer's queue is full; its error, once the peer or the socket is gone, is
+	// [net.ErrClosed]. It may be called until OnSubscribe returns. OnSubscribe is called from the peer's
+	// reader, several at once for different peers. It may publish, but not close the socket. A
+	// program that publishes with a lock held must not hold that lock while it sends: what is held back has bounds too.
+	OnSubscribe func(topic string, send func(parts ...[]byte) error)
+
 	// OnEvent is told what happens. It is called from the goroutine in which it happens, several
 	// at once, and must neither block nor close the socket. Nil is nobody.
 	OnEvent func(Event)
@@ -78,6 +99,8 @@ const (
 	DefaultMaxParts         = 1024
 	DefaultHandshakeTimeout = 30 * time.Second
 	DefaultHandlers         = 1024
+	DefaultMaxSubscriptions = 65536
+	DefaultMaxTopic         = 1024
 )
 
 // withDefaults gives a copy of o, which may be nil, in which no field that has a default is zero.
@@ -100,6 +123,8 @@ func (o *Options) withDefaults() Options {
 	setDefault(&c.HeartbeatTimeout, c.Heartbeat)
 	setDefault(&c.HeartbeatTTL, 0)
 	setDefault(&c.Handlers, DefaultHandlers)
+	setDefault(&c.MaxSubscriptions, DefaultMaxSubscriptions)
+	setDefault(&c.MaxTopic, DefaultMaxTopic)
 	once := *c.Dialer
 	once.Retry = false
 	setDefault(&once.Timeout, c.HandshakeTimeout)

@@ -50,7 +50,7 @@ func (p *peer) run() {
 // the connection closed. It may be called at any time, without locks.
 func (p *peer) kill(err error) {
 	p.out.mu.Lock()
-	was := p.out.dead
+	was, starved := p.out.dead, p.out.starved
 	if !was {
 		p.out.dead, p.cause = true, err
 		p.out.idle.open()
@@ -59,6 +59,9 @@ func (p *peer) kill(err error) {
 	if !was {
 		_ = p.conn.Close()
 		p.s.inbox.wake(p)
+	}
+	if starved {
+		p.s.news.raise()
 	}
 }
 
