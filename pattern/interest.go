@@ -60,7 +60,7 @@ func (i *interest) subscribe(topic []byte, cancel, all bool) (held bool, err err
 func (i *interest) announce(p *peer, frames []byte) {
 	q := &p.out
 	q.mu.Lock()
-	stuck := len(q.buf) > i.s.opts.SendBytes+i.size
+	stuck := q.bytes > i.s.opts.SendBytes+i.size
 	q.mu.Unlock()
 	if stuck {
 		p.kill(ErrQueueFull)

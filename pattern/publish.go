@@ -97,7 +97,7 @@ func (s *subscriber) fits(size int) bool {
 	q, o := &s.peer.out, &s.peer.s.opts
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s.room, s.roomBytes = o.SendHighWater-q.msgs, o.SendBytes-len(q.buf)
+	s.room, s.roomBytes = o.SendHighWater-q.msgs, o.SendBytes-q.bytes
 	if s.room > 0 && s.roomBytes >= size || q.msgs == 0 || q.dead {
 		return true
 	}
