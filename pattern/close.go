@@ -95,7 +95,7 @@ func (p *peer) flush(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.idle.open()
-	for (q.writing || len(q.buf) > 0) && !q.dead {
+	for (q.writing || q.bytes > 0) && !q.dead {
 		if ctx.Err() != nil {
 			return ctxError(ctx)
 		}

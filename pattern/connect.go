@@ -59,7 +59,9 @@ func (s *socket) Dial(endpoint string) error {
 	// What is wrong with the endpoint itself shows before the attempt that the context forbids.
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	c, err := s.opts.Dialer.DialEndpoint(ended, e)
+	probe := *s.opts.Dialer
+	probe.Trace = nil
+	c, err := probe.DialEndpoint(ended, e)
 	if err == nil {
 		_ = c.Close()
 	} else if tincan.KindOf(err) == tincan.KindUsage {

@@ -10,9 +10,9 @@ import (
 // the peers that have any.
 type inbox struct {
 	highWater, maxBytes int
+	addressed           bool // the peer's identity goes before each message's parts
 	// ahead makes a message of what goes before the peers', if there is any. mu is held. Nil is nothing.
-	ahead     func(*Message) bool
-	addressed bool // the peer's identity goes before each message's parts
+	ahead func(*Message) bool
 
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
 	arrived gate
@@ -197,6 +197,13 @@ func (q *inbox) isStalled(p *peer) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return p.in.stalled
+}
+
+// length gives how many messages can be taken.
+func (q *inbox) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting
 }
 
 // wake lets p's reader see that p is dead.

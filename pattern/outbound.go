@@ -29,9 +29,11 @@ const (
 // one write takes many along. Credit decides: a write by a sender takes one, a read
 // from the peer gives one (an answer is likely to be waited for), and a writer that found a single message gives a growing streak.
 type outbound struct {
-	mu      sync.Mutex // guards what follows
-	buf     []byte     // what is queued
-	msgs    int        // messages in buf
+	mu      sync.Mutex  // guards what follows
+	before  fifo[batch] // what is queued, but for
+	last    batch       // the newest, to which is added
+	msgs    int         // messages in both
+	bytes   int
 	writing bool
 	starved bool // somebody found no room, and waits for the socket's news
 	dead    bool // nothing is queued or written any more
@@ -42,10 +44,16 @@ type outbound struct {
 	counts  Counters
 
 	// What is being written is of the goroutine that has set writing.
-	current []byte // messages and commands
+	current []byte // messages and commands: a batch
 	wire    []byte // current as it goes on the wire: itself, unless it is encrypted
 	off     int    // what of wire is written
 	sealed  []byte // the buffer of wire where it isn't current
+}
+
+// A batch is messages and commands that are written together.
+type batch struct {
+	buf  []byte
+	msgs int
 }
 
 // An outgoing message, of which a sender holds what parts and frames refer to.
@@ -118,15 +126,17 @@ func (p *peer) enqueue(m *outgoing) (verdict, job) {
 		return queued, largeJob
 	}
 	q.reserve(m.size)
-	q.buf = m.appendTo(q.buf)
+	q.last.buf = m.appendTo(q.last.buf)
+	q.last.msgs++
 	q.msgs++
+	q.bytes += m.size
 	return queued, p.claim()
 }
 
 // full reports whether there is no room for size bytes more, and notes that
 // somebody waits for it. A single message has room always. q.mu is held.
 func (q *outbound) full(p *peer, size int) bool {
-	full := q.msgs > 0 && (q.msgs >= p.s.opts.SendHighWater || len(q.buf)+size > p.s.opts.SendBytes)
+	full := q.msgs > 0 && (q.msgs >= p.s.opts.SendHighWater || q.bytes+size > p.s.opts.SendBytes)
 	q.starved = q.starved || full
 	return full
 }
@@ -152,11 +162,12 @@ func (p *peer) enqueueControl(frames []byte, limit int) job {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.dead || len(q.buf) >= limit {
+	if q.dead || q.bytes >= limit {
 		return noJob
 	}
 	q.reserve(len(frames))
-	q.buf = append(q.buf, frames...)
+	q.last.buf = append(q.last.buf, frames...)
+	q.bytes += len(frames)
 	return p.claim()
 }
 
@@ -175,12 +186,19 @@ func (p *peer) claim() job {
 	return writeJob
 }
 
-// swap makes what is queued current. p.out.mu is held, and writing is the caller's.
+// swap makes the oldest batch current. p.out.mu is held, and writing is the caller's.
 func (p *peer) swap() {
 	q := &p.out
-	q.current, q.off = q.buf, 0
-	q.buf, q.msgs = q.spare, 0
-	q.spare = nil
+	var b batch
+	if q.before.len() > 0 {
+		b = q.before.pop()
+	} else {
+		b = q.last
+		q.last, q.spare = batch{buf: q.spare}, nil
+	}
+	q.current, q.off = b.buf, 0
+	q.msgs -= b.msgs
+	q.bytes -= len(b.buf)
 	q.wire = q.current
 	if p.session.Secure() {
 		q.sealed = sealAll(p.session, q.sealed[:0], q.current)
@@ -199,29 +217,32 @@ func sealAll(s *zmtp.Session, dst, plain []byte) []byte {
 	return dst
 }
 
-// reserve makes room for size bytes more in buf.
+// reserve makes room for size bytes more in the last batch, or begins another.
 func (q *outbound) reserve(size int) {
-	need := len(q.buf) + size
-	if need <= cap(q.buf) {
-		return
-	}
-	old := q.buf
+	old := q.last.buf
+	need := len(old) + size
 	switch {
+	case need <= cap(old):
+		return
 	case need <= keepBuffer:
-		q.buf = make([]byte, 0, keepBuffer)
+		q.last.buf = make([]byte, 0, keepBuffer)
 	case need <= bufferSize:
-		q.buf = *buffers.Get().(*[]byte)
+		q.last.buf = newBuffer(need)
 	default:
-		q.buf = slices.Grow(q.buf, size)
+		if len(old) > 0 {
+			q.before.push(q.last)
+		} else {
+			q.recycle(old)
+		}
+		q.last = batch{}
+		q.last.buf = newBuffer(size)
 		return
 	}
-	q.buf = append(q.buf, old...)
-	if old != nil {
-		q.recycle(old)
-	}
+	q.last.buf = append(q.last.buf, old...)
+	q.recycle(old)
 }
 
-// bufferSize is the length of a buffer for a busy queue: a thousand messages of 64 bytes fit in.
+// bufferSize is the length of a batch of many messages: a thousand of 64 bytes fit in.
 const bufferSize = 80 << 10
 
 var buffers = sync.Pool{New: func() any {
@@ -229,9 +250,18 @@ var buffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// newBuffer gives an empty buffer with room for size bytes.
+func newBuffer(size int) []byte {
+	if size <= bufferSize {
+		return *buffers.Get().(*[]byte)
+	}
+	return make([]byte, 0, size)
+}
+
 // recycle keeps b for later.
 func (q *outbound) recycle(b []byte) {
 	switch b = b[:0]; {
+	case cap(b) == 0:
 	case cap(b) <= keepBuffer:
 		q.spare = b
 	case cap(b) >= bufferSize && cap(b) <= poolBuffer:
@@ -251,7 +281,7 @@ func (p *peer) work(j job, m *outgoing) {
 	case largeJob:
 		n, err := p.raw.tryWriteMessage(m)
 		if err != nil || n < m.size {
-			p.out.current = m.appendTo(make([]byte, 0, m.size))
+			p.out.current = m.appendTo(newBuffer(m.size))
 			p.out.wire, p.out.off = p.out.current, 0
 		}
 		p.writtenOf(n, m.size, err)
@@ -277,7 +307,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 		p.s.wg.Go(p.write)
 	default:
 		p.settle()
-		more := len(q.buf) > 0
+		more := q.bytes > 0
 		if !more {
 			q.writing = false
 			q.idle.open()
@@ -327,7 +357,7 @@ func (p *peer) takeBatch() bool {
 	q := &p.out
 	q.mu.Lock()
 	p.settle()
-	if len(q.buf) == 0 || q.dead {
+	if q.bytes == 0 || q.dead {
 		q.writing = false
 		q.idle.open()
 		q.mu.Unlock()
@@ -340,10 +370,13 @@ func (p *peer) takeBatch() bool {
 		q.credit = q.streak
 	}
 	p.swap()
-	starved := q.starved
-	q.starved = false
+	// Senders wait until half is free, so that they don't come for each message.
+	room := q.starved && q.msgs <= p.s.opts.SendHighWater/2 && q.bytes <= p.s.opts.SendBytes/2
+	if room {
+		q.starved = false
+	}
 	q.mu.Unlock()
-	if starved {
+	if room {
 		p.s.inbox.letGo(p)
 		p.s.news.raise()
 	}
@@ -384,8 +417,13 @@ func (p *peer) unsent() []byte {
 		off -= wireLen
 		left, wire = after, wire[wireLen:]
 	}
-	left = append(slices.Clip(left), q.buf...)
-	q.buf, q.current, q.wire, q.sealed, q.spare, q.off, q.msgs = nil, nil, nil, nil, nil, 0, 0
+	left = slices.Clip(left)
+	for q.before.len() > 0 {
+		left = append(left, q.before.pop().buf...)
+	}
+	left = append(left, q.last.buf...)
+	q.last, q.msgs, q.bytes = batch{}, 0, 0
+	q.current, q.wire, q.sealed, q.spare, q.off = nil, nil, nil, nil, 0
 	return left
 }
 

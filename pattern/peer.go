@@ -150,7 +150,7 @@ func (p *peer) info() PeerInfo {
 	}
 	p.out.mu.Lock()
 	i.Counters = p.out.counts
-	i.Queued, i.QueuedBytes = p.out.msgs, len(p.out.buf)
+	i.Queued, i.QueuedBytes = p.out.msgs, p.out.bytes
 	p.out.mu.Unlock()
 	p.s.inbox.mu.Lock()
 	defer p.s.inbox.mu.Unlock()

@@ -98,8 +98,18 @@ func (r replier) Serve(ctx context.Context, handle func(ctx context.Context, req
 	defer wg.Wait()
 	inner := context.WithoutCancel(ctx)
 	slots := make(chan struct{}, r.s.opts.Handlers)
+	left := -1 // how many are to be answered yet, once ctx has ended
 	for {
-		m, err := r.next(ctx)
+		if left < 0 && ctx.Err() != nil {
+			left = r.s.inbox.length()
+		}
+		if left == 0 {
+			return r.s.fail("receive", ctxError(ctx))
+		}
+		if left > 0 {
+			left--
+		}
+		m, err := r.s.receive(ctx)
 		if err != nil {
 			return err
 		}
@@ -114,9 +124,6 @@ func (r replier) Serve(ctx context.Context, handle func(ctx context.Context, req
 		})
 	}
 }
-
-// next is receive that gives what is there before it looks whether ctx has ended.
-func (r replier) next(ctx context.Context) (*Message, error) { return r.s.receive(ctx) }
 
 func (r replier) answer(ctx context.Context, m *Message, handle func(context.Context, []byte) ([]byte, error)) {
 	var request Request
