@@ -32,7 +32,7 @@ func ParseReady(data []byte) ([]Property, error) { return ParseMetadata(data) }
 func AppendMetadata(dst []byte, properties []Property) []byte {
 	for _, p := range properties {
 		dst = appendName(dst, p.Name)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Value))) //nolint:gosec // a handshake's bound is far below
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Value)))
 		dst = append(dst, p.Value...)
 	}
 	return dst
