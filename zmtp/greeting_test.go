@@ -61,6 +61,9 @@ func TestMutatedGreetings(t *testing.T) {
 			case 0:
 				b[at] = rapid.Byte().Draw(t, "byte")
 			case 1:
+				if len(b) == 1 {
+					return // nothing would be left
+				}
 				b = append(b[:at:at], b[at+1:]...)
 			case 2:
 				b = b[:at+1]

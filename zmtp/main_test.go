@@ -59,3 +59,16 @@ func wantFault(t testing.TB, err error, rule string) {
 		t.Errorf("got %v, want the rule %q", err, rule)
 	}
 }
+
+func readKey(t testing.TB, name string) [32]byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := DecodeKey(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

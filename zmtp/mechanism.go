@@ -53,9 +53,6 @@ func (m PlainClient) GoString() string { return m.String() }
 func (PlainClient) asServer() bool { return false }
 
 func (m PlainClient) handshake(h *handshake) error {
-	if len(m.User) > 255 || len(m.Password) > 255 {
-		return fmt.Errorf("zmtp: a user name or password has more than 255 bytes")
-	}
 	if err := h.writeCommand(appendName(appendName(appendName(nil, commandHello), m.User), m.Password)); err != nil {
 		return err
 	}
