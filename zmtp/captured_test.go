@@ -176,8 +176,8 @@ func TestCapturedCurve(t *testing.T) {
 		n++
 		peer := play(stream)
 		_, err := Handshake(peer, c)
-		wantFault(t, err, ruleCurve) // of INITIATE: this server has made another cookie
-		if got := err.(*ProtocolError).Offset; got != GreetingSize+202 {
+		// It is INITIATE's: this server has made another cookie.
+		if got := wantFault(t, err, ruleCurve); got != GreetingSize+202 {
 			t.Errorf("%s: the fault is at byte %d", name, got)
 		}
 		if got, want := peer.sent.Len(), GreetingSize+2+168; got != want {

@@ -160,8 +160,7 @@ func TestMetadata(t *testing.T) {
 		wantFault(t, err, ruleMetadata)
 	}
 	_, err := ParseMetadata([]byte("\x01a\x00\x00\x00\x02vw\x00"))
-	wantFault(t, err, ruleMetadata)
-	if err.(*ProtocolError).Offset != 8 {
-		t.Errorf("the fault is at %d, want 8", err.(*ProtocolError).Offset)
+	if got := wantFault(t, err, ruleMetadata); got != 8 {
+		t.Errorf("the fault is at %d, want 8", got)
 	}
 }

@@ -66,6 +66,9 @@ func (c *Config) check() error {
 	if m, ok := c.Mechanism.(PlainClient); ok && (len(m.User) > 255 || len(m.Password) > 255) {
 		return errors.New("zmtp: a user name or password has more than 255 bytes")
 	}
+	if n := len(c.properties()); n > MaxProperties {
+		return fmt.Errorf("zmtp: %d properties, more than %d", n, MaxProperties)
+	}
 	if n := len(AppendReady(nil, c.properties())); n > MaxHandshakeCommand/2 {
 		return fmt.Errorf("zmtp: properties take %d bytes, more than %d", n, MaxHandshakeCommand/2)
 	}

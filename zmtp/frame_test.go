@@ -63,12 +63,12 @@ func TestHeaderFaults(t *testing.T) {
 	for b := range 256 {
 		header := []byte{byte(b), 0, 0, 0, 0, 0, 0, 0, 0}
 		_, n, err := ParseHeader(header)
-		switch f := Flags(b); {
-		case f == 0, f == FlagMore, f == FlagCommand:
+		switch Flags(b) {
+		case 0, FlagMore, FlagCommand:
 			if n != 2 || err != nil {
 				t.Errorf("%#x: %d, %v", b, n, err)
 			}
-		case f == FlagLong, f == FlagLong|FlagMore, f == FlagLong|FlagCommand:
+		case FlagLong, FlagLong | FlagMore, FlagLong | FlagCommand:
 			if n != MaxHeader || err != nil {
 				t.Errorf("%#x: %d, %v", b, n, err)
 			}

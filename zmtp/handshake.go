@@ -159,8 +159,7 @@ func (h *handshake) takeMetadata(data []byte) error {
 	if err := checkIdentity(h.peer.Identity); err != nil {
 		return h.fault(ruleMetadata, err.Error())
 	}
-	known := false
-	if h.peer.Type, known = ParseSocketType(string(socketType)); !known {
+	if h.peer.Type, ok = ParseSocketType(string(socketType)); !ok {
 		return h.incompatible(fmt.Sprintf("%.20q", socketType))
 	}
 	return h.checkType(h.peer.Type.String())

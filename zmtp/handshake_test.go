@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,7 @@ func TestHandshakeFaults(t *testing.T) {
 		{"cut ERROR", greeting + command("\x05ERROR\x05abc"), ruleHandshake},
 		{"no type", greeting + ready(""), ruleMetadata},
 		{"cut metadata", greeting + ready(rep[:8]), ruleMetadata},
+		{"many properties", greeting + ready(rep+strings.Repeat("\x01a\x00\x00\x00\x00", 64)), ruleMetadata},
 		{"value longer than READY", greeting + ready("\x01a\x7f\xff\xff\xff"), ruleMetadata},
 		{"identity begins with 0", greeting + ready(rep+"\x08Identity\x00\x00\x00\x01\x00"), ruleMetadata},
 		{"identity of 256 bytes", greeting + ready(rep+"\x08Identity\x00\x00\x01\x00"+strings.Repeat("i", 256)), ruleMetadata},
@@ -363,6 +365,7 @@ func TestConfigFaults(t *testing.T) {
 		"long identity":  {Identity: bytes.Repeat([]byte("i"), 256)},
 		"property":       {Properties: []Property{{Name: "a b"}}},
 		"empty property": {Properties: []Property{{}}},
+		"many":           {Properties: slices.Repeat([]Property{{Name: "a"}}, MaxProperties)},
 		"much":           {Properties: []Property{{Name: "a", Value: make([]byte, MaxHandshakeCommand)}}},
 		"user":           {Mechanism: PlainClient{User: strings.Repeat("u", 256)}},
 		"password":       {Mechanism: PlainClient{Password: strings.Repeat("p", 256)}},

@@ -48,8 +48,8 @@ func captures(t testing.TB) map[string][]byte {
 	return all
 }
 
-// wantFault asserts that err is a fault of the peer against the rule.
-func wantFault(t testing.TB, err error, rule string) {
+// wantFault asserts that err is a fault of the peer against the rule, and gives where it is.
+func wantFault(t testing.TB, err error, rule string) (offset int64) {
 	t.Helper()
 	fault, ok := errors.AsType[*ProtocolError](err)
 	if !ok {
@@ -58,6 +58,7 @@ func wantFault(t testing.TB, err error, rule string) {
 	if fault.Rule != rule || fault.Detail == "" {
 		t.Errorf("got %v, want the rule %q", err, rule)
 	}
+	return fault.Offset
 }
 
 func readKey(t testing.TB, name string) [32]byte {

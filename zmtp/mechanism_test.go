@@ -247,7 +247,7 @@ func TestCurveAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n >= 1 { // a collection may empty the pool of buffers
+	if n >= 1 && !raceDetector { // a part of 1 is a collection that emptied the pool of buffers
 		t.Errorf("sealing and opening takes memory %v times, want never", n)
 	}
 }
