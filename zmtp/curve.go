@@ -226,10 +226,10 @@ func (m CurveServer) handshake(h *handshake) error {
 		return h.fault(ruleCurve, "the client does not prove to own its key")
 	}
 	if !m.allows(h.peer.Key) {
-		return h.deny(&HandshakeError{Err: ErrDenied, Reason: "key " + EncodeKey(h.peer.Key)}, reasonDenied)
+		return h.deny("key " + EncodeKey(h.peer.Key))
 	}
-	if err := h.takeMetadata(metadata); err != nil {
-		return h.deny(err, "incompatible")
+	if err := h.takeInitiate(metadata); err != nil {
+		return err
 	}
 
 	ready := binary.BigEndian.AppendUint64(appendName(nil, CommandReady), 1)

@@ -64,11 +64,11 @@ func (c *curveBox) seal(dst []byte, f Flags, body []byte) []byte {
 // open decrypts the body of a MESSAGE into itself.
 func (c *curveBox) open(body []byte) (Flags, []byte, error) {
 	if len(body) < curveOverhead || string(body[:len(messageName)]) != messageName {
-		return 0, nil, errNoMessage
+		return 0, nil, curveError("a frame is not a MESSAGE, or is cut")
 	}
 	counter := binary.BigEndian.Uint64(body[len(messageName):])
 	if counter <= c.received {
-		return 0, nil, errNonce
+		return 0, nil, curveError("the nonce of MESSAGE is not above the one before")
 	}
 	binary.BigEndian.PutUint64(c.receiveNonce[16:], counter)
 
@@ -76,24 +76,19 @@ func (c *curveBox) open(body []byte) (Flags, []byte, error) {
 	plain, ok := secretbox.Open((*buffer)[:0], body[len(messageName)+shortNonce:], &c.receiveNonce, &c.key)
 	if !ok {
 		plaintexts.Put(buffer)
-		return 0, nil, errBox
+		return 0, nil, curveError("the box of MESSAGE does not open")
 	}
 	c.received = counter // only now: a forged message must not move it
 	f, ok := unboxedFlags(plain[0])
 	n := copy(body, plain[1:])
 	recycle(buffer, plain)
 	if !ok {
-		return 0, nil, errBoxedFlags
+		return 0, nil, curveError("reserved flag set in the box of MESSAGE")
 	}
 	return f, body[:n:n], nil
 }
 
-var (
-	errNoMessage  = &ProtocolError{Rule: ruleCurve, Detail: "a frame is not a MESSAGE, or is cut"}
-	errNonce      = &ProtocolError{Rule: ruleCurve, Detail: "the nonce of MESSAGE is not above the one before"}
-	errBox        = &ProtocolError{Rule: ruleCurve, Detail: "the box of MESSAGE does not open"}
-	errBoxedFlags = &ProtocolError{Rule: ruleCurve, Detail: "reserved flag set in the box of MESSAGE"}
-)
+func curveError(detail string) error { return &ProtocolError{Rule: ruleCurve, Detail: detail} }
 
 func boxedFlags(f Flags) (b byte) {
 	if f&FlagMore != 0 {

@@ -57,7 +57,7 @@ type HandshakeError struct {
 }
 
 func (e *HandshakeError) Error() string {
-	if e.Err == ErrDenied { //nolint:errorlint // it is one of three values, never wrapped
+	if e.Ours == "" {
 		return fmt.Sprintf("%v: %s", e.Err, explain(e.Reason))
 	}
 	return fmt.Sprintf("%v: %s here, %s there", e.Err, e.Ours, e.Theirs)

@@ -35,23 +35,19 @@ type Header struct {
 // error is a [*ProtocolError], as soon as the bytes can't become a header. It
 // takes no memory and may be called at once with anything.
 func ParseHeader(b []byte) (h Header, n int, err error) {
-	// Most frames by far are short parts of messages; this much is inlined.
+	// Most frames by far are short parts of messages.
 	if len(b) >= 2 && b[0] <= byte(FlagMore) {
 		return Header{Flags: Flags(b[0]), Length: uint64(b[1])}, 2, nil
 	}
-	return parseHeader(b)
-}
-
-func parseHeader(b []byte) (h Header, n int, err error) {
 	if len(b) == 0 {
 		return Header{}, 0, nil
 	}
 	f := Flags(b[0])
-	if f&(reserved|FlagCommand) > FlagCommand {
-		return Header{}, 0, errReserved
+	if f&reserved != 0 {
+		return Header{}, 0, framingError("reserved flag set")
 	}
 	if f&(FlagCommand|FlagMore) == FlagCommand|FlagMore {
-		return Header{}, 0, errCommandMore
+		return Header{}, 0, framingError("a command has the flag MORE")
 	}
 	if f&FlagLong == 0 {
 		if len(b) < 2 {
@@ -60,7 +56,7 @@ func parseHeader(b []byte) (h Header, n int, err error) {
 		return Header{Flags: f, Length: uint64(b[1])}, 2, nil
 	}
 	if len(b) > 1 && b[1] > math.MaxInt8 {
-		return Header{}, 0, errLength
+		return Header{}, 0, framingError("length over 2^63-1")
 	}
 	if len(b) < MaxHeader {
 		return Header{}, 0, nil
@@ -68,12 +64,7 @@ func parseHeader(b []byte) (h Header, n int, err error) {
 	return Header{Flags: f, Length: binary.BigEndian.Uint64(b[1:])}, MaxHeader, nil
 }
 
-// These are made once, for a stream of faulty frames must cost nothing.
-var (
-	errReserved    = &ProtocolError{Rule: ruleFraming, Detail: "reserved flag set"}
-	errCommandMore = &ProtocolError{Rule: ruleFraming, Detail: "a command has the flag MORE"}
-	errLength      = &ProtocolError{Rule: ruleFraming, Detail: "length over 2^63-1"}
-)
+func framingError(detail string) error { return &ProtocolError{Rule: ruleFraming, Detail: detail} }
 
 // AppendHeader appends to dst the header of a frame whose body has n bytes, in
 // the shortest form; n is not negative.

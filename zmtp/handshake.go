@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // The version that this end speaks.
@@ -16,50 +15,6 @@ const (
 
 // MaxHandshakeCommand bounds the body of a command that is taken during the handshake.
 const MaxHandshakeCommand = 8 << 10
-
-// A Config says what this end of a connection is. It is only read, and may serve
-// many handshakes at once.
-type Config struct {
-	Type SocketType
-	// Identity is what a ROUTER at the other end addresses this end by: at
-	// most 255 bytes, of which the first is not 0. Empty: the ROUTER makes one up.
-	Identity []byte
-	// Mechanism is this end's security, and the only one that it talks with; nil is NULL, which has none.
-	Mechanism Mechanism
-	// Properties are told to the peer besides the type and the identity.
-	// A peer of 2.0 is told of none.
-	Properties []Property
-}
-
-// A Peer is what the other end of a connection said of itself. Only what
-// CURVE told is proved; with PLAIN, User is.
-type Peer struct {
-	Major, Minor byte // the version of the protocol that it speaks: 2.0, 3.0, 3.1 or later
-	Type         SocketType
-	Identity     []byte // empty where it has none
-	// Properties are all that it told, Socket-Type and Identity among them. A peer of 2.0 tells none.
-	Properties []Property
-	Mechanism  string   // NULL, PLAIN or CURVE
-	User       string   // whom a PLAIN client said it was, and a server accepted
-	Key        [32]byte // the permanent public key of the CURVE peer
-}
-
-// AtLeast reports whether the peer speaks this version or a later one. Peers of
-// 3.1 know SUBSCRIBE, CANCEL, PING and PONG; to others no command is sent.
-func (p *Peer) AtLeast(major, minor byte) bool {
-	return p.Major > major || p.Major == major && p.Minor >= minor
-}
-
-// Property gives the value of a property, whose name is compared without
-// regard to case, and whether the peer told it.
-func (p *Peer) Property(name string) (value []byte, ok bool) {
-	for _, q := range p.Properties {
-		if strings.EqualFold(q.Name, name) {
-			return q.Value, true
-		}
-	}
-	return nil, false
-}
 
 // Handshake agrees with the peer at the other end of rw on version, mechanism
 // and socket types; nil is a zero Config. It blocks until that is done or has
@@ -90,44 +45,6 @@ func Handshake(rw io.ReadWriter, c *Config) (*Session, error) {
 		return nil, err
 	}
 	return &Session{peer: h.peer, box: h.box}, nil
-}
-
-// check refuses what can't be sent.
-func (c *Config) check() error {
-	if !c.Type.valid() {
-		return fmt.Errorf("zmtp: there is no %v", c.Type)
-	}
-	if err := checkIdentity(c.Identity); err != nil {
-		return fmt.Errorf("zmtp: %w", err)
-	}
-	for _, p := range c.Properties {
-		if !isPropertyName(p.Name) {
-			return fmt.Errorf("zmtp: %q can't be the name of a property", p.Name)
-		}
-	}
-	if n := len(AppendReady(nil, c.properties())); n > MaxHandshakeCommand/2 {
-		return fmt.Errorf("zmtp: properties take %d bytes, more than %d", n, MaxHandshakeCommand/2)
-	}
-	return nil
-}
-
-func checkIdentity(identity []byte) error {
-	if len(identity) > 255 {
-		return errors.New("an identity has more than 255 bytes")
-	}
-	if len(identity) > 0 && identity[0] == 0 {
-		return errors.New("an identity begins with byte 0")
-	}
-	return nil
-}
-
-// properties are all that the peer is told.
-func (c *Config) properties() []Property {
-	all := []Property{{Name: PropertySocketType, Value: []byte(c.Type.String())}}
-	if c.Type.announces() || len(c.Identity) > 0 {
-		all = append(all, Property{Name: PropertyIdentity, Value: c.Identity})
-	}
-	return append(all, c.Properties...)
 }
 
 // A handshake is one under way.
@@ -242,8 +159,7 @@ func (h *handshake) takeMetadata(data []byte) error {
 	if err := checkIdentity(h.peer.Identity); err != nil {
 		return h.fault(ruleMetadata, err.Error())
 	}
-	known := false
-	if h.peer.Type, known = ParseSocketType(string(socketType)); !known {
+	if h.peer.Type, ok = ParseSocketType(string(socketType)); !ok {
 		return h.incompatible(fmt.Sprintf("%.20q", socketType))
 	}
 	return h.checkType(h.peer.Type.String())
@@ -260,10 +176,18 @@ func (h *handshake) incompatible(theirs string) error {
 	return &HandshakeError{Err: ErrIncompatible, Ours: h.config.Type.String(), Theirs: theirs}
 }
 
-// deny tells the peer why it is refused, and gives the error. Whether the
-// peer still hears it doesn't matter.
-func (h *handshake) deny(err error, reason string) error {
-	_ = h.writeCommand(AppendError(nil, reason))
+// deny refuses the peer, and tells it so. Whether it still hears that doesn't matter.
+func (h *handshake) deny(reason string) error {
+	_ = h.writeCommand(AppendError(nil, reasonDenied))
+	return &HandshakeError{Err: ErrDenied, Reason: reason}
+}
+
+// takeInitiate is a server's takeMetadata, which tells the client if its type is wrong.
+func (h *handshake) takeInitiate(data []byte) error {
+	err := h.takeMetadata(data)
+	if errors.Is(err, ErrIncompatible) {
+		_ = h.writeCommand(AppendError(nil, "incompatible socket types"))
+	}
 	return err
 }
 
@@ -283,20 +207,19 @@ func (h *handshake) write(b []byte) error {
 func (h *handshake) readCommand(name string) ([]byte, error) {
 	h.unit = h.read
 	var header [MaxHeader]byte
-	var parsed Header
-	for n, size := 0, 2; n == 0; size = MaxHeader {
-		// A header has 2 bytes or 9; nothing after it may be read with it.
-		from := 0
-		if size == MaxHeader {
-			from = 2
-		}
-		if err := h.readFull(header[from:size], name); err != nil {
+	// A header has 2 bytes or 9; nothing after it may be read with it.
+	if err := h.readFull(header[:2], name); err != nil {
+		return nil, err
+	}
+	parsed, n, err := ParseHeader(header[:2])
+	if err == nil && n == 0 {
+		if err := h.readFull(header[2:], name); err != nil {
 			return nil, err
 		}
-		var err error
-		if parsed, n, err = ParseHeader(header[:size]); err != nil {
-			return nil, h.at(err)
-		}
+		parsed, _, err = ParseHeader(header[:])
+	}
+	if err != nil {
+		return nil, h.at(err)
 	}
 	if parsed.Flags&FlagCommand == 0 {
 		return nil, h.fault(ruleHandshake, "a message came before the handshake was done, instead of "+name)
@@ -304,16 +227,17 @@ func (h *handshake) readCommand(name string) ([]byte, error) {
 	if parsed.Length > MaxHandshakeCommand {
 		return nil, h.fault(ruleHandshake, fmt.Sprintf("a command of %d bytes, at most %d are taken", parsed.Length, MaxHandshakeCommand))
 	}
-	var body bytes.Buffer                                               // grows with what arrives
-	n, err := body.ReadFrom(io.LimitReader(h.rw, int64(parsed.Length))) //nolint:gosec // bounded above
-	h.read += n
-	if err == nil && n < int64(parsed.Length) { //nolint:gosec // bounded above
+	size := int64(parsed.Length)
+	var body bytes.Buffer // grows with what arrives
+	got, err := body.ReadFrom(io.LimitReader(h.rw, size))
+	h.read += got
+	if err == nil && got < size {
 		err = io.EOF
 	}
 	if err != nil {
-		return nil, awaiting(name, err)
+		return nil, h.awaiting(name, err)
 	}
-	c, err := ParseCommand(body.Bytes())
+	c, err := ParseCommand(mend(body.Bytes()))
 	if err != nil {
 		return nil, h.at(err)
 	}
@@ -330,21 +254,37 @@ func (h *handshake) readCommand(name string) ([]byte, error) {
 	return nil, h.fault(ruleHandshake, fmt.Sprintf("the command %.20q came instead of %s", c.Name, name))
 }
 
+// mend gives ERROR as it should be: a PLAIN server of libzmq 4.3 puts the byte 0x5E where the length and the E of the
+// name belong, which as a command is cut.
+func mend(body []byte) []byte {
+	if rest, ok := bytes.CutPrefix(body, []byte("^RROR")); ok {
+		return append(appendName(nil, CommandError), rest...)
+	}
+	return body
+}
+
 func (h *handshake) readFull(b []byte, what string) error {
 	n, err := io.ReadFull(h.rw, b)
 	h.read += int64(n)
 	if err != nil {
-		return awaiting(what, err)
+		return h.awaiting(what, err)
 	}
 	return nil
 }
 
-// awaiting says what the peer still owed when reading failed.
-func awaiting(what string, err error) error {
-	if errors.Is(err, io.EOF) {
+// awaiting says what the peer still owed when reading failed, and what its silent end may mean.
+func (h *handshake) awaiting(what string, err error) error {
+	hint := ""
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = io.ErrUnexpectedEOF // the peer is in the middle of a handshake, wherever it stops
+		switch what {
+		case CommandReady:
+			hint = " (it may not accept a " + h.config.Type.String() + ")"
+		case commandWelcome:
+			hint = " (it may not accept the password, or have another key)"
+		}
 	}
-	return fmt.Errorf("zmtp handshake: waiting for %s: %w", what, err)
+	return fmt.Errorf("zmtp handshake: waiting for %s: %w%s", what, err, hint)
 }
 
 func (h *handshake) fault(rule, detail string) error {

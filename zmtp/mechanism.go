@@ -53,9 +53,6 @@ func (m PlainClient) GoString() string { return m.String() }
 func (PlainClient) asServer() bool { return false }
 
 func (m PlainClient) handshake(h *handshake) error {
-	if len(m.User) > 255 || len(m.Password) > 255 {
-		return fmt.Errorf("zmtp: a user name or password has more than 255 bytes")
-	}
 	if err := h.writeCommand(appendName(appendName(appendName(nil, commandHello), m.User), m.Password)); err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func (m PlainServer) handshake(h *handshake) error {
 		return h.fault(rulePlain, "HELLO is cut, or holds more than a user name and a password")
 	}
 	if !m.allows(user, password) {
-		return h.deny(&HandshakeError{Err: ErrDenied, Reason: "user name or password of " + user}, reasonDenied)
+		return h.deny("user name or password of " + user)
 	}
 	h.peer.User = user
 	if err := h.writeCommand(appendName(nil, commandWelcome)); err != nil {
@@ -116,8 +113,8 @@ func (m PlainServer) handshake(h *handshake) error {
 	if data, err = h.readCommand(commandInitiate); err != nil {
 		return err
 	}
-	if err := h.takeMetadata(data); err != nil {
-		return h.deny(err, "incompatible")
+	if err := h.takeInitiate(data); err != nil {
+		return err
 	}
 	return h.writeCommand(AppendReady(nil, h.config.properties()))
 }

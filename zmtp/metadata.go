@@ -20,6 +20,9 @@ type Property struct {
 	Value []byte // at most math.MaxInt32 bytes
 }
 
+// MaxProperties bounds how many properties are taken from a peer.
+const MaxProperties = 64
+
 // AppendReady appends the body of the command READY to dst.
 func AppendReady(dst []byte, properties []Property) []byte {
 	return AppendMetadata(appendName(dst, CommandReady), properties)
@@ -32,17 +35,20 @@ func ParseReady(data []byte) ([]Property, error) { return ParseMetadata(data) }
 func AppendMetadata(dst []byte, properties []Property) []byte {
 	for _, p := range properties {
 		dst = appendName(dst, p.Name)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Value))) //nolint:gosec // a handshake's bound is far below
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Value)))
 		dst = append(dst, p.Value...)
 	}
 	return dst
 }
 
-// ParseMetadata reads properties. It keeps nothing of b: what it gives is as
-// long as b at most. The error is a [*ProtocolError].
+// ParseMetadata reads properties, at most [MaxProperties], for each takes many
+// times the memory that it has on the wire. It keeps nothing of b. The error is a [*ProtocolError].
 func ParseMetadata(b []byte) ([]Property, error) {
 	var properties []Property
 	for at := 0; at < len(b); {
+		if len(properties) == MaxProperties {
+			return nil, metadataError(at, "more properties than are taken")
+		}
 		n := int(b[at])
 		rest := b[at+1:]
 		if n == 0 || len(rest) < n+4 {
