@@ -34,7 +34,7 @@ func (i *interest) subscribe(topic []byte, cancel, all bool) (held bool, err err
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	size := len(appendSubscription(nil, true, topic, false))
-	edge := false
+	var edge bool
 	if cancel {
 		if edge, held = i.tree.cancel(&i.self, topic); edge {
 			i.size -= size
@@ -110,19 +110,19 @@ func (i *interest) left(p *peer, unsent []byte) (dropped int) {
 
 // A source is a publisher. It is up to it to send nothing but what was asked for (37/ZMTP, The Publish-Subscribe
 // Pattern). A look at every message again would cost more than all the rest of receiving it where the topics are
-// many, so that one which has proved right is looked at now and then.
+// many, so that of one which has proved right a sample is looked at.
 type source struct {
 	outlet
 	cancels uint64 // cancellations before it came: it may not have heard yet of those after it
 	right   int    // messages in a row that were asked for
-	trust   int    // runs of messages that need no look
+	trust   int    // messages that need no look
 }
 
 const (
 	// proof is how many messages in a row have to be right for trust.
 	proof = 1000
-	// sample is how many runs of messages go together with the one that is looked at.
-	sample = 16
+	// sample is how many messages then pass for each that is looked at.
+	sample = 64
 )
 
 // arrived leaves out what the program doesn't want.
@@ -137,7 +137,7 @@ func (i *interest) arrived(p *peer, c *chunk) {
 // check is sift for what may need it. Only the reader of the source calls it.
 func (i *interest) check(from *source, c *chunk) bool {
 	if c.sifted = i.cancels.Load(); c.sifted == from.cancels && from.trust > 0 {
-		from.trust--
+		from.trust -= c.msgs
 		return true
 	}
 	came := c.msgs
@@ -148,7 +148,7 @@ func (i *interest) check(from *source, c *chunk) bool {
 	case from.right < proof:
 		from.right += came
 	default:
-		from.trust = sample - 1
+		from.trust = sample * came
 	}
 	return left
 }
