@@ -141,9 +141,9 @@ func (q *inbox) putBack(m *Message) {
 		return
 	}
 	p.in.counts.Received--
-	p.in.counts.ReceivedBytes -= uint64(frames.size) //nolint:gosec // a length
+	p.in.counts.ReceivedBytes -= uint64(frames.size)
 	q.counts.Received--
-	q.counts.ReceivedBytes -= uint64(frames.size) //nolint:gosec // a length
+	q.counts.ReceivedBytes -= uint64(frames.size)
 }
 
 // ready reports whether there is a message to take, and puts aside the peers that are held back.

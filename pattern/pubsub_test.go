@@ -311,7 +311,7 @@ func TestNoDropEnds(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Errorf("the subscriber went: %v", err)
 	}
-	stuck = follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
+	follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
 	waitSubscribers(t, pub, 1)
 	go func() { sent <- fill(context.Background()) }()
 	for pub.Stats().Queued == 0 {
