@@ -12,6 +12,7 @@ import (
 // Lengths of the buffers that connections are read into. Many small messages come with one read;
 // a stream of longer ones gets the large buffers. Beyond them a message has a buffer of its own.
 const (
+	tinyChunk  = 512
 	smallChunk = 64 << 10
 	largeChunk = 256 << 10
 	// compact is the length up to which what was read is copied, so that a short message that
@@ -39,6 +40,7 @@ func newPool(size int) *sync.Pool {
 }
 
 var (
+	tinyChunks  = newPool(tinyChunk)
 	smallChunks = newPool(smallChunk)
 	largeChunks = newPool(largeChunk)
 )
@@ -50,6 +52,17 @@ func pooledChunk(large bool) *chunk {
 	}
 	c := pool.Get().(*chunk)
 	c.pool = pool
+	return c
+}
+
+// compactChunk gives a chunk for a copy of b.
+func compactChunk(b []byte) *chunk {
+	if len(b) > tinyChunk {
+		return &chunk{buf: slices.Clone(b)}
+	}
+	c := tinyChunks.Get().(*chunk)
+	c.pool = tinyChunks
+	c.buf = append(c.buf, b...)
 	return c
 }
 

@@ -44,6 +44,7 @@ func (s *socket) close() error {
 	s.linger()
 	s.shut()
 	s.wg.Wait()
+	s.prober.stop()
 	if n := s.discarded + s.kept(); n > 0 {
 		errs = append(errs, s.fail("close", &DiscardError{Messages: n}))
 	}

@@ -25,15 +25,16 @@ func fanOut(b *testing.B, scheme string, subscribers, topics int) {
 	pub := pattern.NewPub(&pattern.Options{NoDrop: true})
 	addr := listen(b, scheme, pub)
 	n := max(1, b.N/subscribers)
-	prefixes := []string{""}
-	messages := [][]byte{make([]byte, 64)}
+	prefixes, messages := []string{"market."}, make([][]byte, 10_000)
+	for i := range messages {
+		m := make([]byte, 64)
+		copy(m, fmt.Sprintf("market.%d.price", i))
+		messages[i*7919%len(messages)] = m
+	}
 	if topics > 1 {
-		prefixes, messages = make([]string, topics), make([][]byte, topics)
+		prefixes = nil
 		for i := range topics {
-			prefixes[i] = fmt.Sprintf("market.%d.price", i)
-			m := make([]byte, 64)
-			copy(m, prefixes[i])
-			messages[i*7919%topics] = m
+			prefixes = append(prefixes, fmt.Sprintf("market.%d.price", i))
 		}
 	}
 	var done sync.WaitGroup

@@ -265,16 +265,18 @@ func (q *outbound) recycle(b []byte) {
 	case cap(b) <= keepBuffer:
 		q.spare = b
 	case cap(b) >= bufferSize && cap(b) <= poolBuffer:
-		buffers.Put(&b)
+		putBuffer(b)
 	}
 }
+
+func putBuffer(b []byte) { buffers.Put(&b) }
 
 // work does what a message or command that was queued is owed. It must be
 // called without locks, and blocks no longer than a write that doesn't wait.
 func (p *peer) work(j job, m *outgoing) {
 	switch j {
 	case startJob:
-		p.s.wg.Go(p.write)
+		p.s.wg.Go(p.writer)
 	case writeJob:
 		n, err := p.raw.tryWrite(p.out.wire)
 		p.written(n, err)
@@ -304,7 +306,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 	case n < size:
 		q.off += n
 		q.mu.Unlock()
-		p.s.wg.Go(p.write)
+		p.s.wg.Go(p.writer)
 	default:
 		p.settle()
 		more := q.bytes > 0
@@ -314,7 +316,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 		}
 		q.mu.Unlock()
 		if more {
-			p.s.wg.Go(p.write)
+			p.s.wg.Go(p.writer)
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
 // A peer is a connection whose handshake is done.
 type peer struct {
 	s       *socket
@@ -23,6 +26,8 @@ type peer struct {
 	identity []byte
 	state    any
 
+	writer func() // write; made once, for it is started often
+
 	out   outbound
 	in    arrivals
 	beat  heartbeat
@@ -33,6 +38,7 @@ type peer struct {
 func (p *peer) greeted(session *zmtp.Session) {
 	p.session, p.since = session, time.Now()
 	p.raw = newRawConn(p.conn)
+	p.writer = p.write
 	p.out.streak, p.out.credit = 1, 1
 }
 
@@ -42,12 +48,13 @@ func (p *peer) run() {
 	p.beat.start(p)
 	r := reader{p: p}
 	p.kill(r.run())
+	_ = p.conn.Close()
 	p.beat.stop()
 	p.s.leave(p)
 }
 
-// kill ends the connection for the reason err. What it does otherwise is left to the reader, which finds
-// the connection closed. It may be called at any time, without locks.
+// kill ends the connection for the reason err: nothing is read or written any more. The rest is left to
+// the reader, which closes it; a Close elsewhere would wait for the reader. It may be called at any time, without locks.
 func (p *peer) kill(err error) {
 	p.out.mu.Lock()
 	was, starved := p.out.dead, p.out.starved
@@ -57,7 +64,7 @@ func (p *peer) kill(err error) {
 	}
 	p.out.mu.Unlock()
 	if !was {
-		_ = p.conn.Close()
+		_ = p.conn.SetDeadline(longAgo)
 		p.s.inbox.wake(p)
 	}
 	if starved {

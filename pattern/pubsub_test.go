@@ -36,12 +36,18 @@ func follow(t testing.TB, addr string, o *pattern.Options, topics ...string) *pa
 func listen(t testing.TB, scheme string, s socket) string {
 	t.Helper()
 	t.Cleanup(func() { _ = s.Close() })
-	addr, err := s.Listen(t.Context(), endpoint(t, scheme))
+	e := endpoint(t, scheme)
+	if scheme == "mem" {
+		e += fmt.Sprint(listened.Add(1)) // a test may listen more than once
+	}
+	addr, err := s.Listen(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return addr.String()
 }
+
+var listened atomic.Int64
 
 type receiver interface {
 	Recv(ctx context.Context) ([][]byte, error)
@@ -83,7 +89,6 @@ func waitSubscribers(t testing.TB, s interface {
 	}
 }
 
-// flushed publishes on the topic "end" and reads up to it, so that what was published before has come, or never will.
 func TestPubSub(t *testing.T) {
 	for _, scheme := range schemes {
 		t.Run(scheme, func(t *testing.T) {
@@ -115,8 +120,12 @@ func TestPubSub(t *testing.T) {
 
 func TestUnsubscribe(t *testing.T) {
 	pub := pattern.NewXPub(nil)
-	sub := follow(t, listen(t, "unix", pub), nil, "a", "a", "b")
-	waitSubscribers(t, pub, 2)
+	sub := follow(t, listen(t, "unix", pub), nil, "a", "a")
+	want(t, pub, "\x01a")
+	if err := sub.Subscribe("b"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, pub, "\x01b")
 	if err := sub.Unsubscribe("a"); err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +148,7 @@ func TestUnsubscribe(t *testing.T) {
 	if err := sub.Unsubscribe("a"); !errors.Is(err, pattern.ErrNotSubscribed) {
 		t.Errorf("a third Unsubscribe: %v, want ErrNotSubscribed", err)
 	}
-	for _, notice := range []string{"\x01a", "\x01b", "\x00a"} {
-		want(t, pub, notice)
-	}
+	want(t, pub, "\x00a")
 	publish(t, pub, "a", "nobody's")
 	if got := pub.Stats().Sent; got != 4 {
 		t.Errorf("the publisher sent %d messages, want 4", got)
@@ -201,10 +208,8 @@ func TestSlowSubscriber(t *testing.T) {
 	addr := listen(t, "unix", pub)
 	slow := follow(t, addr, &pattern.Options{RecvHighWater: 10}, "")
 	waitSubscribers(t, pub, 1)
-	slowAddr := pub.Peers()[0]
 	good := follow(t, addr, nil, "")
 	waitSubscribers(t, pub, 2)
-	_ = slowAddr
 
 	const n = 5000
 	body := make([]byte, 10_000)
@@ -213,6 +218,9 @@ func TestSlowSubscriber(t *testing.T) {
 		got, err := good.Recv(within(t)) // as fast as it is published
 		if err != nil || string(got[0]) != fmt.Sprint(i) {
 			t.Fatalf("message %d: %q, %v", i, got[0], err)
+		}
+		if i%50 != 0 {
+			continue
 		}
 		for _, p := range pub.Peers() {
 			if p.Queued > 1000 || p.QueuedBytes > 1<<20 {
@@ -303,7 +311,7 @@ func TestNoDropEnds(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Errorf("the subscriber went: %v", err)
 	}
-	stuck = follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
+	follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
 	waitSubscribers(t, pub, 1)
 	go func() { sent <- fill(context.Background()) }()
 	for pub.Stats().Queued == 0 {

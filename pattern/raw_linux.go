@@ -13,12 +13,12 @@ import (
 const maxVector = 1024
 
 // vectors reports whether m can be written from where it lies.
-func (r *rawConn) vectors(m *outgoing) bool {
-	return r != nil && 2*len(m.parts)+1 <= maxVector
+func (c *rawConn) vectors(m *outgoing) bool {
+	return c != nil && 2*len(m.parts)+1 <= maxVector
 }
 
 // tryWriteMessage writes what the system takes of m at once, without copying it. See writev(2).
-func (r *rawConn) tryWriteMessage(m *outgoing) (n int, err error) {
+func (c *rawConn) tryWriteMessage(m *outgoing) (n int, err error) {
 	headers := make([]byte, 0, len(m.frames)+len(m.parts)*zmtp.MaxHeader)
 	headers = append(headers, m.frames...)
 	begin := 0
@@ -28,33 +28,33 @@ func (r *rawConn) tryWriteMessage(m *outgoing) (n int, err error) {
 			f = 0
 		}
 		headers = zmtp.AppendHeader(headers, f, len(part))
-		r.vector = append(r.vector, headers[begin:], part)
+		c.vector = append(c.vector, headers[begin:], part)
 		begin = len(headers)
 	}
 	if len(m.parts) == 0 {
-		r.vector = append(r.vector, headers)
+		c.vector = append(c.vector, headers)
 	}
-	r.written, r.writeErr = 0, nil
-	err = r.conn.Write(r.onWritev)
-	clear(r.vector)
-	r.vector = r.vector[:0]
+	c.written, c.writeErr = 0, nil
+	err = c.conn.Write(c.onWritev)
+	clear(c.vector)
+	c.vector = c.vector[:0]
 	if err == nil {
-		err = r.writeErr
+		err = c.writeErr
 	}
-	return r.written, err
+	return c.written, err
 }
 
-func (r *rawConn) writevSome(fd uintptr) bool {
+func (c *rawConn) writevSome(fd uintptr) bool {
 	for {
-		n, err := unix.Writev(int(fd), r.vector)
+		n, err := unix.Writev(int(fd), c.vector)
 		switch err {
 		case nil:
-			r.written = n
+			c.written = n
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
 		default:
-			r.writeErr = os.NewSyscallError("writev", err)
+			c.writeErr = os.NewSyscallError("writev", err)
 		}
 		return true // what is left waits for the writer
 	}

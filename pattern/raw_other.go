@@ -2,12 +2,15 @@
 
 package pattern
 
-import "net"
+import (
+	"net"
+	"sync/atomic"
+)
 
 // A rawConn is for systems on which a socket can be read and written without waiting.
 type rawConn struct {
-	prepare func() []byte
-	idle    func()
+	unprobed atomic.Bool
+	suspect  bool
 }
 
 func newRawConn(net.Conn) *rawConn { return nil }
@@ -18,4 +21,4 @@ func (*rawConn) tryWrite([]byte) (int, error) { panic("there is no rawConn here"
 
 func (*rawConn) tryWriteMessage(*outgoing) (int, error) { panic("there is no rawConn here") }
 
-func (*rawConn) read() (int, error) { panic("there is no rawConn here") }
+func (*rawConn) serve(*reader) error { panic("there is no rawConn here") }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/tincan-ipc/tincan"
@@ -24,11 +25,14 @@ type rawConn struct {
 	onWrite  func(fd uintptr) bool // made once, for a closure costs memory each time
 	onWritev func(fd uintptr) bool
 
-	prepare func() []byte // gives what to read into
-	idle    func()        // is told that there is nothing to read, before a wait
-	readN   int
+	r       *reader
 	readErr error
 	onRead  func(fd uintptr) bool
+	// unprobed says that the reader waits after a read that gave less than it could, without having been told
+	// that nothing is left. That spares a system call for each message of a dialogue, but an end that came with the
+	// bytes would show only when something else happens: the socket's prober sees to it.
+	unprobed atomic.Bool
+	suspect  bool // the prober found it so; of the prober
 }
 
 // newRawConn gives nil where c has no socket to itself.
@@ -37,70 +41,77 @@ func newRawConn(c net.Conn) *rawConn {
 	if err != nil {
 		return nil
 	}
-	r := &rawConn{conn: rc}
-	r.onWrite = r.writeSome
-	r.onRead = r.readSome
-	r.onWritev = r.writevSome
-	return r
+	raw := &rawConn{conn: rc}
+	raw.onWrite, raw.onWritev, raw.onRead = raw.writeSome, raw.writevSome, raw.readSome
+	return raw
 }
 
 // tryWrite writes what the system takes of b at once.
-func (r *rawConn) tryWrite(b []byte) (n int, err error) {
-	r.write, r.written, r.writeErr = b, 0, nil
-	err = r.conn.Write(r.onWrite)
-	r.write = nil
+func (c *rawConn) tryWrite(b []byte) (n int, err error) {
+	c.write, c.written, c.writeErr = b, 0, nil
+	err = c.conn.Write(c.onWrite)
+	c.write = nil
 	if err == nil {
-		err = r.writeErr
+		err = c.writeErr
 	}
-	return r.written, err
+	return c.written, err
 }
 
-func (r *rawConn) writeSome(fd uintptr) bool {
-	for r.written < len(r.write) {
-		n, err := syscall.Write(int(fd), r.write[r.written:])
+func (c *rawConn) writeSome(fd uintptr) bool {
+	for c.written < len(c.write) {
+		n, err := syscall.Write(int(fd), c.write[c.written:])
 		if n > 0 {
-			r.written += n
+			c.written += n
 		}
 		switch err {
 		case nil, syscall.EINTR:
 		case syscall.EAGAIN:
 			return true
 		default:
-			r.writeErr = os.NewSyscallError("write", err)
+			c.writeErr = os.NewSyscallError("write", err)
 			return true
 		}
 	}
 	return true
 }
 
-// read waits until there is something to read, asks prepare for memory and reads once. The end is [io.EOF].
-func (r *rawConn) read() (int, error) {
-	r.readN, r.readErr = 0, nil
-	err := r.conn.Read(r.onRead)
+// serve has r take what comes until the connection ends or a deadline passes, and says why. The end is [io.EOF].
+func (c *rawConn) serve(r *reader) error {
+	c.r, c.readErr = r, nil
+	err := c.conn.Read(c.onRead)
+	c.unprobed.Store(false)
 	if err == nil {
-		err = r.readErr
+		err = c.readErr
 	}
-	if err == nil && r.readN == 0 {
-		err = io.EOF
-	}
-	return r.readN, err
+	return err
 }
 
-func (r *rawConn) readSome(fd uintptr) bool {
-	b := r.prepare()
+// readSome reads until nothing is there. False lets it wait, true ends it.
+func (c *rawConn) readSome(fd uintptr) bool {
+	c.unprobed.Store(false)
 	for {
+		b := c.r.space()
 		n, err := syscall.Read(int(fd), b)
-		switch err {
-		case syscall.EINTR:
+		switch {
+		case err == syscall.EINTR:
 			continue
-		case syscall.EAGAIN:
-			r.idle()
+		case err == syscall.EAGAIN:
+			c.r.idle()
+			return false
+		case err != nil:
+			c.readErr = os.NewSyscallError("read", err)
+			return true
+		case n == 0:
+			c.readErr = io.EOF
+			return true
+		}
+		if c.readErr = c.r.take(n); c.readErr != nil {
+			return true
+		}
+		if n < len(b) {
+			c.unprobed.Store(true)
+			c.r.p.s.prober.expect(c.r.p.s)
 			return false
 		}
-		r.readN, r.readErr = max(n, 0), nil
-		if err != nil {
-			r.readErr = os.NewSyscallError("read", err)
-		}
-		return true
 	}
 }

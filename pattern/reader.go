@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"net"
+	"os"
+	"time"
 
 	"github.com/tincan-ipc/tincan/zmtp"
 )
@@ -39,57 +41,67 @@ type reader struct {
 
 // run reads until the connection ends, and says why it did. It is [io.EOF] for an orderly end.
 func (r *reader) run() error {
-	p := r.p
-	fill := r.fill
-	if p.raw != nil {
-		fill = r.fillRaw
-		p.raw.prepare, p.raw.idle = r.space, r.idle
-	}
-	for {
-		n, err := fill()
-		if n > 0 {
-			p.beat.note(p)
-			p.earnCredit()
-			fault := r.scan()
-			r.deliver()
-			if fault != nil {
-				return fault
-			}
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) && (len(r.tail) > 0 || r.c != nil && len(r.c.buf) > 0) {
-				return io.ErrUnexpectedEOF
-			}
-			return err
+	var err error
+	for err == nil {
+		if r.p.raw != nil {
+			err = r.runRaw()
+		} else {
+			err = r.read()
 		}
 	}
-}
-
-// fillRaw waits for bytes and reads them into r.c.
-func (r *reader) fillRaw() (int, error) {
-	n, err := r.p.raw.read()
-	if n > 0 {
-		r.took(n)
+	if errors.Is(err, io.EOF) && (len(r.tail) > 0 || r.c != nil && len(r.c.buf) > 0) {
+		return io.ErrUnexpectedEOF
 	}
-	return n, err
+	return err
 }
 
-// fill is fillRaw for what isn't a bare socket.
-func (r *reader) fill() (int, error) {
+// runRaw takes what comes until the connection ends. Where it was woken only to look again there is no error.
+func (r *reader) runRaw() error {
+	err := r.p.raw.serve(r)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if err := r.p.conn.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if r.p.isDead() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// read is runRaw for one read of what isn't a bare socket.
+func (r *reader) read() error {
+	var n int
+	var err error
 	if r.c == nil && !r.busy {
 		var first [firstRead]byte
-		n, err := r.p.conn.Read(first[:])
-		if n > 0 {
-			copy(r.space(), first[:n])
-			r.took(n)
-		}
-		return n, err
+		n, err = r.p.conn.Read(first[:])
+		copy(r.space(), first[:n])
+	} else {
+		n, err = r.p.conn.Read(r.space())
 	}
-	n, err := r.p.conn.Read(r.space())
 	if n > 0 {
-		r.took(n)
+		if fault := r.take(n); fault != nil {
+			return fault
+		}
+	} else {
+		r.idle()
 	}
-	return n, err
+	return err
+}
+
+// take takes n bytes that were read into space. The error is for what the peer did wrong.
+func (r *reader) take(n int) error {
+	r.c.buf = r.c.buf[:len(r.c.buf)+n]
+	r.tail = r.tail[:0]
+	r.busy = n >= firstRead
+	r.wide = len(r.c.buf) >= smallChunk
+	r.p.beat.note(r.p)
+	r.p.earnCredit()
+	fault := r.scan()
+	r.deliver()
+	return fault
 }
 
 // space gives where to read to: the free part of r.c. A chunk that was taken for that is given back by idle.
@@ -110,14 +122,6 @@ func (r *reader) idle() {
 		r.c.free()
 		r.c = nil
 	}
-}
-
-// took notes that n bytes were read.
-func (r *reader) took(n int) {
-	r.c.buf = r.c.buf[:len(r.c.buf)+n]
-	r.tail = r.tail[:0]
-	r.busy = n >= firstRead
-	r.wide = len(r.c.buf) >= smallChunk
 }
 
 // grow makes room for the frame under way: as much again as has come, so
@@ -277,7 +281,7 @@ func (r *reader) deliver() {
 	}
 	if c.pool != nil && len(c.buf) <= compact {
 		whole := c
-		c = &chunk{buf: slices.Clone(whole.buf)}
+		c = compactChunk(whole.buf)
 		whole.free()
 	}
 	c.seal(msgs)

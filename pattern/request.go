@@ -18,6 +18,7 @@ type Request struct {
 	peer    *peer
 	head    []byte // the envelope and its delimiter, as frames, which the reply begins with
 	replied atomic.Bool
+	few     [32]byte // where head fits in
 }
 
 // Peer describes the peer that asks.
@@ -73,7 +74,7 @@ func (r replier) open(m *Message, request *Request) bool {
 		if len(part) > 0 {
 			continue
 		}
-		request.peer, request.head = m.peer, request.head[:0]
+		request.peer, request.head = m.peer, request.few[:0]
 		for _, part := range m.Parts[:i+1] {
 			request.head = zmtp.AppendFrame(request.head, zmtp.FlagMore, part)
 		}

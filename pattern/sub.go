@@ -8,6 +8,11 @@ import (
 
 // A Sub receives what its peers, [Pub] and [XPub] sockets, publish and it has subscribed to, from each in turn (29/PUBSUB).
 // At first it has subscribed to nothing.
+//
+// It is the publishers who leave out what nobody asked for (37/ZMTP, The Publish-Subscribe Pattern). A Sub looks
+// again at what comes on a connection after an Unsubscribe, of which the publisher may not have
+// heard, and at the first thousand messages of each connection, then at one in 64. From a publisher that
+// sent something else it takes only what it asked for from then on.
 type Sub struct {
 	socket
 	interest interest

@@ -33,11 +33,17 @@ type held struct {
 // A topicNode is one topic, or the place where topics part ways. A node other than the root has holders or at
 // least two branches. A node with holders is the same node until the last of them has gone: subscribers keep pointers to it.
 type topicNode struct {
-	label   string       // what the topic has after the parent's
-	firsts  [4]uint64    // the set of the first bytes of the branches' labels
-	branch  []*topicNode // in the order of their first bytes
+	label   string // what the topic has after the parent's
 	holders []*subscriber
 	parent  *topicNode
+	fork    *fork // nil where nothing is below
+}
+
+// A fork is what is below a node. It is apart from it, for most nodes have none: with topics by
+// the thousand it is the lines of memory touched that a match costs.
+type fork struct {
+	firsts [4]uint64    // the set of the first bytes of the branches' labels
+	branch []*topicNode // in the order of their first bytes
 }
 
 // add subscribes s to topic once more, which it copies what it needs of. It reports whether nobody held it before.
@@ -177,17 +183,17 @@ func (t *subscriptions) insert(topic []byte) *topicNode {
 			n.attach(child)
 			return child
 		}
-		child := n.branch[i]
+		child := n.fork.branch[i]
 		same := 1
 		for same < len(child.label) && same < len(topic) && child.label[same] == topic[same] {
 			same++
 		}
 		if same < len(child.label) {
-			fork := &topicNode{parent: n, label: child.label[:same]}
-			n.branch[i] = fork
+			middle := &topicNode{parent: n, label: child.label[:same]}
+			n.fork.branch[i] = middle
 			child.label = child.label[same:]
-			fork.attach(child)
-			child = fork
+			middle.attach(child)
+			child = middle
 		}
 		n, topic = child, topic[same:]
 	}
@@ -203,7 +209,7 @@ func (n *topicNode) next(topic []byte) *topicNode {
 	if !ok {
 		return nil
 	}
-	n = n.branch[i]
+	n = n.fork.branch[i]
 	if k := len(n.label); k > 1 && (k > len(topic) || string(topic[:k]) != n.label) {
 		return nil
 	}
@@ -212,10 +218,14 @@ func (n *topicNode) next(topic []byte) *topicNode {
 
 // find returns the place among the branches of the one whose label begins with c, and whether there is one.
 func (n *topicNode) find(c byte) (i int, ok bool) {
-	word, bit := n.firsts[c>>6], uint64(1)<<(c&63)
+	f := n.fork
+	if f == nil {
+		return 0, false
+	}
+	word, bit := f.firsts[c>>6], uint64(1)<<(c&63)
 	i = bits.OnesCount64(word & (bit - 1))
 	for w := range c >> 6 {
-		i += bits.OnesCount64(n.firsts[w])
+		i += bits.OnesCount64(f.firsts[w])
 	}
 	return i, word&bit != 0
 }
@@ -223,9 +233,12 @@ func (n *topicNode) find(c byte) (i int, ok bool) {
 // attach puts child below n, which has no branch with its first byte.
 func (n *topicNode) attach(child *topicNode) {
 	c := child.label[0]
+	if n.fork == nil {
+		n.fork = &fork{}
+	}
 	i, _ := n.find(c)
-	n.firsts[c>>6] |= 1 << (c & 63)
-	n.branch = slices.Insert(n.branch, i, child)
+	n.fork.firsts[c>>6] |= 1 << (c & 63)
+	n.fork.branch = slices.Insert(n.fork.branch, i, child)
 	child.parent = n
 }
 
@@ -248,19 +261,21 @@ func (n *topicNode) drop(s *subscriber) {
 // prune takes n out of the tree unless it has holders or topics part ways there, and then its parent likewise.
 func (n *topicNode) prune() {
 	p := n.parent
-	if p == nil || len(n.holders) > 0 || len(n.branch) > 1 {
+	if p == nil || len(n.holders) > 0 || n.fork != nil && len(n.fork.branch) > 1 {
 		return
 	}
 	c := n.label[0]
 	i, _ := p.find(c)
-	if len(n.branch) == 1 {
-		child := n.branch[0]
+	if n.fork != nil {
+		child := n.fork.branch[0]
 		child.parent, child.label = p, n.label+child.label
-		p.branch[i] = child
+		p.fork.branch[i] = child
 		return
 	}
-	p.firsts[c>>6] &^= 1 << (c & 63)
-	p.branch = slices.Delete(p.branch, i, i+1)
+	p.fork.firsts[c>>6] &^= 1 << (c & 63)
+	if p.fork.branch = slices.Delete(p.fork.branch, i, i+1); len(p.fork.branch) == 0 {
+		p.fork = nil
+	}
 	p.prune()
 }
 

@@ -23,7 +23,7 @@ type XPub struct {
 // NewXPub makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewXPub(o *Options) *XPub {
 	s := &XPub{}
-	s.receiver.s, s.publisher.s = &s.socket, &s.socket
+	s.receiver, s.publisher.s = receiver{&s.socket}, &s.socket
 	s.init(zmtp.XPub, o, &s.publisher)
 	s.notices.inbox, s.notices.verbose = &s.inbox, s.opts.Verbose
 	s.inbox.ahead = s.notices.next

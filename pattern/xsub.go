@@ -18,7 +18,7 @@ type XSub struct {
 // NewXSub makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewXSub(o *Options) *XSub {
 	s := &XSub{}
-	s.receiver.s, s.interest.s = &s.socket, &s.socket
+	s.receiver, s.interest.s = receiver{&s.socket}, &s.socket
 	s.init(zmtp.XSub, o, &s.interest)
 	return s
 }
