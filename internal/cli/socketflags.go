@@ -44,6 +44,17 @@ func (f *socketFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.separator, "separator", "\t", "what stands between the parts of a message in text and hex")
 	flags.Var((*durationFlag)(&f.timeout), "timeout", "end after so long, whatever is going on")
 	flags.StringVar(&f.identity, "identity", "", "the name by which a router knows this socket")
+	f.addQueues(cmd)
+	if err := cmd.RegisterFlagCompletionFunc("format", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return []cobra.Completion{"text", "hex", "json"}, cobra.ShellCompDirectiveNoFileComp
+	}); err != nil {
+		panic(err) // the flag is not there: a fault of this program
+	}
+}
+
+// addQueues adds the flags of every socket: its peers and what waits for them.
+func (f *socketFlags) addQueues(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.Var(&f.highWater, "high-water", "queue at most `N` messages for each peer, and from each (1000)")
 	flags.Var((*durationFlag)(&f.heartbeat), "heartbeat", "ask each peer for a sign of life every so often, and give up on it after as long")
 	flags.Var((*backoffFlag)(&f.backoff), "backoff", "wait `MIN..MAX` between tries to reach a peer (100ms..2s)")
@@ -51,11 +62,6 @@ func (f *socketFlags) add(cmd *cobra.Command) {
 	flags.Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	f.limits.add(flags)
 	f.security.add(cmd)
-	if err := cmd.RegisterFlagCompletionFunc("format", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return []cobra.Completion{"text", "hex", "json"}, cobra.ShellCompDirectiveNoFileComp
-	}); err != nil {
-		panic(err) // the flag is not there: a fault of this program
-	}
 }
 
 // addCount adds --count, with what is counted.
