@@ -50,12 +50,6 @@ func newBatchSocket(s socket, slot int, udp bool) (*batchSocket, error) {
 	return b, nil
 }
 
-// mmsghdr is struct mmsghdr of recvmmsg(2).
-type mmsghdr struct {
-	hdr unix.Msghdr
-	len uint32
-}
-
 // batch is an array of messages to be received, and what each points to. All of
 // it lives as long as the socket, and Go doesn't move it.
 type batch struct {
@@ -110,14 +104,8 @@ func (s *batchSocket) newBatch(size int) *batch {
 		b.iovs[i].SetLen(s.slot)
 	}
 	b.try = func(fd uintptr) bool {
-		for {
-			n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[0])), uintptr(len(b.headers)),
-				unix.MSG_DONTWAIT|unix.MSG_TRUNC|unix.MSG_CMSG_CLOEXEC, 0, 0)
-			b.n, b.errno = int(n), errno
-			if errno != unix.EINTR {
-				return errno != unix.EAGAIN
-			}
-		}
+		b.n, b.errno = recvmmsg(fd, b.headers, unix.MSG_TRUNC)
+		return b.errno != unix.EAGAIN
 	}
 	b.datagram.from = func() net.Addr { return s.remote(b.name(b.current)) }
 	return b
@@ -269,16 +257,10 @@ func (s *batchSocket) flush() error {
 
 func (s *batchSocket) tryFlush(fd uintptr) bool {
 	o := &s.out
-	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.headers[o.sent])), uintptr(o.queued-o.sent),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		o.n, o.errno = int(n), errno
-		if errno != unix.EINTR {
-			// What is full is our own queue with UDP, and the kernel tells when
-			// there is room; with a Unix socket it is the peer's, and it doesn't.
-			return errno != unix.EAGAIN || !s.udp
-		}
-	}
+	o.n, o.errno = sendmmsg(fd, o.headers[o.sent:o.queued])
+	// What is full is our own queue with UDP, and the kernel tells when
+	// there is room; with a Unix socket it is the peer's, and it doesn't.
+	return o.errno != unix.EAGAIN || !s.udp
 }
 
 // foreignSource reports an address that a reply can't leave from, such as one to which the subnet broadcasts.

@@ -52,18 +52,13 @@ func (c *messageConn) readBatch(ctx context.Context, b *Batch) error {
 	var s *slots
 	err := c.raw.Read(func(fd uintptr) bool {
 		s = slotPool.Get().(*slots)
-		for {
-			n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.headers[0])), slotCount,
-				unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
-			if s.n, s.errno = int(n), errno; errno == unix.EINTR {
-				continue
-			}
-			if errno == unix.EAGAIN {
-				s.free()
-				s = nil
-			}
-			return errno != unix.EAGAIN
+		s.n, s.errno = recvmmsg(fd, s.headers[:], 0)
+		if s.errno != unix.EAGAIN {
+			return true
 		}
+		s.free()
+		s = nil
+		return false
 	})
 	switch {
 	case err != nil:
@@ -221,15 +216,11 @@ func appendSegment(oob []byte, size int) []byte {
 
 func (s *sendCall) trySend(fd uintptr) bool {
 	for s.sent < s.queued {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.headers[s.sent])), uintptr(s.queued-s.sent),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if s.errno = errno; errno == unix.EINTR {
-			continue
-		}
-		if errno != 0 {
+		n, errno := sendmmsg(fd, s.headers[s.sent:s.queued])
+		if s.errno = errno; errno != 0 {
 			return errno != unix.EAGAIN || !s.park
 		}
-		s.sent += int(n)
+		s.sent += n
 	}
 	return true
 }
