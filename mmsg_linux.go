@@ -28,8 +28,12 @@ func sendmmsg(fd uintptr, headers []mmsghdr) (n int, errno syscall.Errno) {
 func transferMessages(trap, fd uintptr, headers []mmsghdr, flags uintptr) (n int, errno syscall.Errno) {
 	for {
 		r, _, errno := syscall.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&headers[0])), uintptr(len(headers)), flags, 0, 0)
-		if errno != unix.EINTR {
-			return int(r), errno
+		switch errno {
+		case 0:
+			return int(r), 0
+		case unix.EINTR:
+		default:
+			return 0, errno
 		}
 	}
 }
