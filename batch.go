@@ -27,9 +27,16 @@ func (b *Batch) Messages() [][]byte { return b.msgs }
 // Lost counts the messages that were longer than the limit and so could not be read.
 func (b *Batch) Lost() int { return b.lost }
 
+// keptMessages is how many messages an empty Batch has room for at most.
+const keptMessages = 256
+
 // Release gives the memory of the messages back. Whoever keeps b while nothing comes should call it.
 func (b *Batch) Release() {
+	clear(b.msgs)
 	b.msgs, b.lost, b.mem = b.msgs[:0], 0, nil
+	if cap(b.msgs) > keptMessages {
+		b.msgs = nil
+	}
 	if b.lent != nil {
 		batchMemory.Put(b.lent)
 		b.lent = nil

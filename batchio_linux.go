@@ -14,67 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slots are what recvmmsg(2) fills: for each datagram as much as the longest
-// takes. Of a slot that held little but a page is in memory.
-type slots struct {
-	headers [slotCount]mmsghdr
-	iovs    [slotCount]unix.Iovec
-	data    []byte
-	n       int
-	errno   syscall.Errno
-}
-
-const slotCount = 16
-
-var slotPool = sync.Pool{New: func() any {
-	s := &slots{data: make([]byte, slotCount*udpSlot)}
-	for i := range s.headers {
-		s.iovs[i].Base = &s.data[i*udpSlot]
-		s.iovs[i].SetLen(udpSlot)
-		s.headers[i].hdr.Iov = &s.iovs[i]
-		s.headers[i].hdr.SetIovlen(1)
-	}
-	return s
-}}
-
-func (s *slots) free() { slotPool.Put(s) }
-
-// readBatch reads the datagrams that wait, if c's are short enough for slots. It takes these only then.
-func (c *messageConn) readBatch(ctx context.Context, b *Batch) error {
-	if !c.isUDP() {
-		return c.readOne(ctx, b)
-	}
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	if err := c.in.guard.enter(ctx); err != nil {
-		return c.opError("read", err)
-	}
-	var s *slots
-	err := c.raw.Read(func(fd uintptr) bool {
-		s = slotPool.Get().(*slots)
-		s.n, s.errno = recvmmsg(fd, s.headers[:], 0)
-		if s.errno != unix.EAGAIN {
-			return true
-		}
-		s.free()
-		s = nil
-		return false
-	})
-	switch {
-	case err != nil:
-		return c.opError("read", explain(ctx, err))
-	case s.errno != 0:
-		s.free()
-		return c.opError("read", os.NewSyscallError("recvmmsg", s.errno))
-	}
-	b.slots = s
-	for i := range s.n {
-		start, size := i*udpSlot, int(s.headers[i].len)
-		b.msgs = append(b.msgs, s.data[start:start+size:start+udpSlot])
-	}
-	return nil
-}
-
 // readOne reads one message into memory of its size.
 func (c *messageConn) readOne(ctx context.Context, b *Batch) error {
 	size, err := c.NextSize(ctx)
@@ -97,18 +36,25 @@ func (c *messageConn) NextSize(ctx context.Context) (int, error) {
 	if err := c.in.guard.enter(ctx); err != nil {
 		return 0, c.opError("read", err)
 	}
+	held, err := c.held()
+	if held {
+		b := c.in.call.batch
+		return len(b.rest.msgs[b.given]), nil
+	}
 	var (
 		n     uintptr
 		errno syscall.Errno
 	)
-	err := c.raw.Read(func(fd uintptr) bool {
-		for {
-			n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, fd, 0, 0, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
-			if errno != unix.EINTR {
-				return errno != unix.EAGAIN
+	if err == nil {
+		err = c.raw.Read(func(fd uintptr) bool {
+			for {
+				n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, fd, 0, 0, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
+				if errno != unix.EINTR {
+					return errno != unix.EAGAIN
+				}
 			}
-		}
-	})
+		})
+	}
 	switch {
 	case err != nil:
 		return 0, c.opError("read", explain(ctx, err))
