@@ -103,6 +103,9 @@ func payload(msgs [][]byte) (n int64) {
 // when there is something to read. The errors are those of ReadMessage, but that a message
 // longer than limit is lost and only counted; b may then be empty. A limit of zero or less means [DefaultMaxMessage].
 //
+// From then on Linux may hand datagrams that came as one to c's socket as one (udp(7), UDP_GRO), which c parts
+// again; so nobody may read from that socket past c.
+//
 // A wrapper whose methods are Unwrap() Conn and Passed(received, sent int64) isn't read from: it is told the
 // bytes that were read from the connection inside. So it is with WriteBatch.
 func ReadBatch(ctx context.Context, c MessageConn, b *Batch, limit int) error {
