@@ -81,6 +81,7 @@ type sendCall struct {
 const (
 	sendHeaders  = 64
 	sendMessages = 256
+	sendBytes    = 256 << 10 // from which a call takes no more, see sendmmsg
 	segmentSpace = (unix.SizeofCmsghdr + 2 + 7) &^ 7
 	sendControl  = pktinfoSpace + segmentSpace
 	// Bounds of a run, of the kernel: UDP_MAX_SEGMENTS, and an IP packet with its headers.
@@ -97,7 +98,7 @@ var sendPool = sync.Pool{New: func() any {
 // fill queues as many of msgs as fit, to name where that isn't empty.
 func (s *sendCall) fill(msgs [][]byte, name, control []byte, runs bool) {
 	s.queued, s.sent, s.errno = 0, 0, 0
-	for taken := 0; taken < min(len(msgs), sendMessages) && s.queued < sendHeaders; {
+	for taken, size := 0, 0; taken < min(len(msgs), sendMessages) && s.queued < sendHeaders && size < sendBytes; {
 		run := 1
 		if runs {
 			run = runLength(msgs[taken:min(len(msgs), sendMessages)])
@@ -107,6 +108,7 @@ func (s *sendCall) fill(msgs [][]byte, name, control []byte, runs bool) {
 			m := msgs[taken+i]
 			iovs[i].Base = unsafe.SliceData(m)
 			iovs[i].SetLen(len(m))
+			size += len(m)
 		}
 		h := &s.headers[s.queued].hdr
 		*h = unix.Msghdr{Iov: &iovs[0]}
