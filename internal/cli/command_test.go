@@ -56,21 +56,6 @@ func (l *transcript) add(line string) {
 	l.text = append(append(l.text, line...), '\n')
 }
 
-// await waits until it matches.
-func (l *transcript) await(t *testing.T, re *regexp.Regexp) {
-	t.Helper()
-	said := func() string {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return string(l.text)
-	}
-	for deadline := time.Now().Add(testPatience); !re.MatchString(said()); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %v in:\n%s", re, said())
-		}
-	}
-}
-
 // server starts a program that says where it listens, and waits for that.
 func server(t *testing.T, program string, args ...string) *background {
 	t.Helper()

@@ -9,10 +9,26 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/service"
 )
+
+// await waits until it matches.
+func (l *transcript) await(t *testing.T, re *regexp.Regexp) {
+	t.Helper()
+	said := func() string {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return string(l.text)
+	}
+	for deadline := time.Now().Add(testPatience); !re.MatchString(said()); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %v in:\n%s", re, said())
+		}
+	}
+}
 
 // retrying starts a relay whose target does not answer yet, with the URL at which it should.
 func retrying(t *testing.T, from string) (relay *background, target string) {
