@@ -41,7 +41,8 @@ the command's: a side that resets is named and the exit code is 5, and of a
 program it is the program's own status. Else the relay runs until SIGINT or
 SIGTERM: it stops accepting, lets what is in flight finish within --drain and
 exits with 0; a second signal ends it at once. What ends one client, but for
-an orderly end, is told in a line.
+an orderly end, is told in a line. Clients for whom, with their connections to TO,
+the descriptors (ulimit -n) aren't enough wait until others have gone.
 
 ` + relayProxyHelp + `
 
