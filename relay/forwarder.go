@@ -6,7 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -18,7 +18,7 @@ import (
 type Forwarder struct {
 	// Targets are tried in their order until one answers. Without one the error is [ErrNoTarget].
 	Targets []*tincan.Endpoint
-	// Balance starts with each target in turn, instead of with the first.
+	// Balance starts with each target in turn, those that rest aside, instead of with the first.
 	Balance bool
 	// Rest is how long a target that could not be reached is tried after the
 	// others. Zero means 10 s; negative forgets at once.
@@ -29,13 +29,15 @@ type Forwarder struct {
 	Options Options
 	// Prepare may change the options of one pair, of which o is a copy. Nil leaves them.
 	Prepare func(client, target tincan.Conn, o *Options)
+	// Retrying is told that no target has answered client, before the wait for the next try. Nil does nothing.
+	Retrying func(client tincan.Conn)
 	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
 	MaxMessage int
 	// Ended is told how each pair ended.
 	Ended func(client tincan.Conn, target *tincan.Endpoint, r Result, err error)
 
-	turn atomic.Uint32
 	mu   sync.Mutex // guards what follows
+	turn uint
 	down map[*tincan.Endpoint]time.Time
 	live map[*Pair]*pair // the pairs of clients that are here; nil while no target has answered
 	past Stats           // what clients that are gone did, and how many came in all
@@ -46,7 +48,8 @@ var ErrNoTarget = errors.New("no target")
 
 // Stream dials a target and relays client until both have ended. What the
 // client sends meanwhile waits in its socket. The error is that of the last
-// target when none answers, else as from [Streams].
+// target when none answers, else as from [Streams]. Where it can be seen, a client that
+// is gone and has left nothing to pass on is not dialled for again: an [*EndError] that wraps [syscall.ECONNRESET].
 func (f *Forwarder) Stream(ctx context.Context, client net.Conn) error {
 	return forward(ctx, f, client, (*tincan.Dialer).DialEndpoint, func(p *pair, target net.Conn) (Result, error) {
 		return p.relayStreams(client, target)
@@ -72,7 +75,7 @@ func (f *Forwarder) options(client, target tincan.Conn) *Options {
 
 func forward[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error), relay func(*pair, C) (Result, error)) error {
 	id := f.enter(client)
-	target, e, err := dialAny(withClient(ctx, client), f, dial)
+	target, e, err := dialAny(withClient(ctx, client), f, client, dial)
 	var r Result
 	if err == nil {
 		p := newPair(ctx, client, target, f.options(client, target))
@@ -93,7 +96,7 @@ func (f *Forwarder) ended(client tincan.Conn, target *tincan.Endpoint, r Result,
 }
 
 // dialAny gives a connection to the first target that answers, or the last error.
-func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error)) (c C, e *tincan.Endpoint, err error) {
+func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial func(*tincan.Dialer, context.Context, *tincan.Endpoint) (C, error)) (c C, e *tincan.Endpoint, err error) {
 	if len(f.Targets) == 0 {
 		return c, nil, ErrNoTarget
 	}
@@ -123,35 +126,42 @@ func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial func(*tincan
 		if trace := once.Trace; trace != nil && trace.Retrying != nil {
 			trace.Retrying(e, attempt, wait, err)
 		}
+		if f.Retrying != nil {
+			f.Retrying(client)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return c, e, err
 		}
+		if abandoned(client) { // else those who come and go while all targets are down would add up
+			return c, e, &EndError{Direction: Forward, Reading: true, Err: syscall.ECONNRESET}
+		}
 	}
 }
 
-// order lists the targets as they are to be tried: the rested first.
+// order lists the targets as they are to be tried: those that rest last.
 func (f *Forwarder) order() []*tincan.Endpoint {
-	targets := slices.Clone(f.Targets)
-	if f.Balance {
-		first := int(f.turn.Add(1)-1) % len(targets)
-		targets = append(slices.Clone(f.Targets[first:]), f.Targets[:first]...)
-	}
 	rest := f.Rest
 	if rest == 0 {
 		rest = 10 * time.Second
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	resting := func(e *tincan.Endpoint) int {
+	var ready, resting []*tincan.Endpoint
+	for _, e := range f.Targets {
 		if since, ok := f.down[e]; ok && time.Since(since) < rest {
-			return 1
+			resting = append(resting, e)
+		} else {
+			ready = append(ready, e)
 		}
-		return 0
 	}
-	slices.SortStableFunc(targets, func(a, b *tincan.Endpoint) int { return resting(a) - resting(b) })
-	return targets
+	if f.Balance && len(ready) > 0 { // in turn among these: one that rests would leave its share to the next alone
+		first := int(f.turn % uint(len(ready)))
+		f.turn++
+		ready = append(slices.Clone(ready[first:]), ready[:first]...)
+	}
+	return append(ready, resting...)
 }
 
 // mark notes whether e answered.

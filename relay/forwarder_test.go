@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -106,7 +108,8 @@ func TestForwarderBalance(t *testing.T) {
 			}
 			got = append(got, name)
 		}
-		if want := []string{"a", "b", "c", "a", "b", "c", "b", "b", "c"}; !slices.Equal(got, want) {
+		// Once a is down, both others have its share.
+		if want := []string{"a", "b", "c", "a", "b", "c", "b", "c", "b"}; !slices.Equal(got, want) {
 			t.Errorf("served by %q, want %q", got, want)
 		}
 		stops[1]()
@@ -149,6 +152,67 @@ func TestForwarderRetry(t *testing.T) {
 			t.Errorf("tried again %d times", tries)
 		}
 	})
+}
+
+// A client that is gone and has left nothing to pass on is not dialled for any
+// longer; one that has is, and one that may still receive is too.
+func TestForwarderAbandoned(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no portable way to see it")
+	}
+	for _, network := range []string{"tcp", "unix"} {
+		down := parse(t, "unix:"+filepath.Join(t.TempDir(), "nobody.sock"))
+		tried := make(chan struct{}, 1)
+		f := &relay.Forwarder{
+			Targets:  []*tincan.Endpoint{down},
+			Dialer:   &tincan.Dialer{Retry: true, Backoff: tincan.Backoff{Min: time.Millisecond, Max: time.Millisecond}},
+			Retrying: func(tincan.Conn) { tried <- struct{}{} },
+		}
+		await := func(n int) {
+			for range n {
+				<-tried
+			}
+		}
+		begin := func(ctx context.Context) (client net.Conn, done chan error) {
+			client, server := connect(t, network)
+			done = make(chan error, 1)
+			go func() { done <- f.Stream(ctx, server) }()
+			await(1)
+			return client, done
+		}
+		client, done := begin(t.Context())
+		if tincan.Abort(client) != nil { // Unix has no reset
+			_ = client.Close()
+		}
+		for over := false; !over; {
+			select {
+			case <-tried:
+			case err := <-done:
+				var end *relay.EndError
+				if over = true; !errors.As(err, &end) || !end.First() || tincan.KindOf(err) != tincan.KindReset {
+					t.Errorf("%s: gone: %v", network, err)
+				}
+			}
+		}
+		for what, leave := range map[string]func(net.Conn) error{
+			"left a byte": func(c net.Conn) error { return errors.Join(send(c, []byte{1}), c.Close()) },
+			"half-closed": func(c net.Conn) error { return tincan.CloseWrite(c) },
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			client, done := begin(ctx)
+			if err := leave(client); err != nil {
+				t.Fatal(err)
+			}
+			await(20)
+			cancel()
+			if err := <-done; tincan.KindOf(err) != tincan.KindConnect {
+				t.Errorf("%s: %s: %v", network, what, err)
+			}
+			for len(tried) > 0 {
+				<-tried
+			}
+		}
+	}
 }
 
 // The end of ctx ends the wait for a target at once, and no healthy target is blamed for it.

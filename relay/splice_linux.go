@@ -295,6 +295,24 @@ func (m *mover) empty() error {
 	return nil
 }
 
+// abandoned reports whether nobody is at the other end of c's socket any more, neither
+// to send nor to receive, and nothing is left to be read. It reads nothing.
+func abandoned(c tincan.Conn) (gone bool) {
+	raw, err := tincan.SyscallConn(c)
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd)}} // POLLHUP needs no asking for; see poll(2)
+		if n, err := unix.Poll(fds, 0); err != nil || n == 0 || fds[0].Revents&unix.POLLHUP == 0 {
+			return
+		}
+		queued, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		gone = err == nil && queued == 0
+	})
+	return gone
+}
+
 // wasReset reports whether the socket of c has no connection any more, though it may never have told so.
 func wasReset(c tincan.Conn) (reset bool) {
 	raw, err := tincan.SyscallConn(c)

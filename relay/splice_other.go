@@ -17,6 +17,9 @@ func (m *mover) readsLazily() bool { return false }
 
 func (m *mover) readLazily() (*[bufferSize]byte, int, error) { return nil, 0, nil }
 
+// abandoned: there is no portable way to ask.
+func abandoned(tincan.Conn) bool { return false }
+
 // wasReset: there is no portable way to ask.
 func wasReset(tincan.Conn) bool { return false }
 
