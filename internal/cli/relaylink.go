@@ -22,12 +22,12 @@ type link struct {
 	// endless is set where the client has no end: when the relay stops it is served until it is silent.
 	endless bool
 
-	mu       sync.Mutex // guards what follows until join has returned
-	cancel   context.CancelCauseFunc
-	undialed func() bool // stops the signal from ending it, as it may until it is joined
-	target   string
-	result   relay.Result
-	record   *capture.Connection // nil without
+	mu          sync.Mutex // guards what follows until join has returned
+	cancel      context.CancelCauseFunc
+	stopWaiting func() bool // stops the signal from ending it; nil unless it waits
+	target      string
+	result      relay.Result
+	record      *capture.Connection // nil without
 
 	received, sent atomic.Int64 // bytes from and to the client, as they pass
 }
@@ -47,12 +47,11 @@ func (r *relaying) handle(ctx context.Context, l *link, join func(ctx context.Co
 	defer cancel(nil)
 	l.mu.Lock()
 	l.cancel = cancel
-	if !l.single {
-		// While there is nothing to be drained, a signal is the end.
-		l.undialed = context.AfterFunc(r.stopping, func() { cancel(context.Cause(r.stopping)) })
-		defer l.undialed()
-	}
 	l.mu.Unlock()
+	defer l.joined()
+	if r.plan.to[0].isLocal() {
+		l.waits()
+	}
 	if l.endless {
 		defer context.AfterFunc(r.stopping, func() { l.cutWhenSilent(ctx) })()
 	}
@@ -65,15 +64,22 @@ func (r *relaying) handle(ctx context.Context, l *link, join func(ctx context.Co
 	return err
 }
 
-// joined is told when the target stands: from here on a signal lets the client finish.
-func (l *link) joined(target tincan.Conn) {
+// waits is told when the client has to wait for its target, who knows how long: until it is joined a signal is its end.
+// One whose target is being dialled for the first time is in flight, as is what it sent.
+func (l *link) waits() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.undialed != nil {
-		l.undialed()
+	if l.stopWaiting == nil && !l.single {
+		l.stopWaiting = context.AfterFunc(l.r.stopping, func() { l.cut(context.Cause(l.r.stopping)) })
 	}
-	if l.r.report.json {
-		l.r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
+}
+
+// joined is told when the target stands: from here on a signal lets the client finish.
+func (l *link) joined() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopWaiting != nil {
+		l.stopWaiting()
 	}
 }
 
