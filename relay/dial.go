@@ -62,7 +62,7 @@ func dialWhileHere[C tincan.Conn](ctx context.Context, f *Forwarder, client tinc
 	defer cancel(nil)
 	stream, ok := client.(net.Conn)
 	if !ok {
-		return dialAny(here, f, dial)
+		return dialAny(here, f, client, dial)
 	}
 	looked := make(chan struct{})
 	looking := time.AfterFunc(lookAfter, func() {
@@ -71,7 +71,7 @@ func dialWhileHere[C tincan.Conn](ctx context.Context, f *Forwarder, client tinc
 			cancel(&EndError{Direction: Forward, Reading: true, Err: err})
 		}
 	})
-	c, e, err := dialAny(here, f, dial)
+	c, e, err := dialAny(here, f, client, dial)
 	if !looking.Stop() {
 		_ = stream.SetReadDeadline(past)
 		<-looked
@@ -85,7 +85,7 @@ func dialWhileHere[C tincan.Conn](ctx context.Context, f *Forwarder, client tinc
 }
 
 // dialAny gives a connection to the first target that answers, or the last error.
-func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial dialFunc[C]) (c C, e *tincan.Endpoint, err error) {
+func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Conn, dial dialFunc[C]) (c C, e *tincan.Endpoint, err error) {
 	if len(f.Targets) == 0 {
 		return c, nil, ErrNoTarget
 	}
@@ -130,6 +130,9 @@ func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, dial dialFunc[C])
 		}
 		if trace := once.Trace; trace != nil && trace.Retrying != nil {
 			trace.Retrying(e, attempt, wait, err)
+		}
+		if f.Retrying != nil {
+			f.Retrying(client)
 		}
 		select {
 		case <-time.After(wait):

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -18,7 +17,7 @@ import (
 type Forwarder struct {
 	// Targets are tried in their order until one answers. Without one the error is [ErrNoTarget].
 	Targets []*tincan.Endpoint
-	// Balance starts with each target in turn, instead of with the first.
+	// Balance starts with each target in turn, those that rest aside, instead of with the first.
 	Balance bool
 	// Rest is how long a target that could not be reached is tried after the
 	// others. Zero means 10 s; negative forgets at once.
@@ -30,13 +29,15 @@ type Forwarder struct {
 	Options Options
 	// Prepare may change the options of one pair, of which o is a copy. Nil leaves them.
 	Prepare func(client, target tincan.Conn, o *Options)
+	// Retrying is told that no target has answered client, before the wait for the next try. Nil does nothing.
+	Retrying func(client tincan.Conn)
 	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
 	MaxMessage int
 	// Ended is told how each pair ended.
 	Ended func(client tincan.Conn, target *tincan.Endpoint, r Result, err error)
 
-	turn atomic.Uint32
 	mu   sync.Mutex // guards what follows
+	turn uint
 	down map[*tincan.Endpoint]time.Time
 	live map[*pair]struct{} // of clients that are here
 	past Stats              // what clients that are gone did, and how many came in all
@@ -81,27 +82,28 @@ func (f *Forwarder) options(client, target tincan.Conn) *Options {
 	return &o
 }
 
-// order lists the targets as they are to be tried: the rested first.
+// order lists the targets as they are to be tried: those that rest last.
 func (f *Forwarder) order() []*tincan.Endpoint {
-	targets := slices.Clone(f.Targets)
-	if f.Balance {
-		first := int(f.turn.Add(1)-1) % len(targets)
-		targets = append(slices.Clone(f.Targets[first:]), f.Targets[:first]...)
-	}
 	rest := f.Rest
 	if rest == 0 {
 		rest = 10 * time.Second
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	resting := func(e *tincan.Endpoint) int {
+	var ready, resting []*tincan.Endpoint
+	for _, e := range f.Targets {
 		if since, ok := f.down[e]; ok && time.Since(since) < rest {
-			return 1
+			resting = append(resting, e)
+		} else {
+			ready = append(ready, e)
 		}
-		return 0
 	}
-	slices.SortStableFunc(targets, func(a, b *tincan.Endpoint) int { return resting(a) - resting(b) })
-	return targets
+	if f.Balance && len(ready) > 0 { // in turn among these: one that rests would leave its share to the next alone
+		first := int(f.turn % uint(len(ready)))
+		f.turn++
+		ready = append(slices.Clone(ready[first:]), ready[:first]...)
+	}
+	return append(ready, resting...)
 }
 
 // mark notes whether e answered.

@@ -59,7 +59,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 	forwarder := &relay.Forwarder{
 		Balance: f.balance,
 		Dialer:  &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff},
-		Options: r.options, Prepare: r.prepare, MaxMessage: plan.largestMessage(),
+		Options: r.options, Prepare: r.prepare, Retrying: func(client tincan.Conn) { r.linkOf(client).waits() }, MaxMessage: plan.largestMessage(),
 		Ended: func(client tincan.Conn, target *tincan.Endpoint, result relay.Result, _ error) {
 			l := r.linkOf(client)
 			l.result, l.target = result, target.String()
@@ -80,7 +80,10 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 // prepare is called when client and target stand.
 func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	l := r.linkOf(client)
-	l.joined(target)
+	l.joined()
+	if r.report.json {
+		r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
+	}
 	if r.flags.rate > 0 {
 		o.Limiters = append(o.Limiters, newLimiter(r.flags.rate))
 	}

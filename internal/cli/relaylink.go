@@ -25,13 +25,13 @@ type link struct {
 	// endless is set where the client has no end: when the relay stops it is served until it is silent.
 	endless bool
 
-	mu       sync.Mutex // guards what follows until join has returned
-	cancel   context.CancelCauseFunc
-	release  func()      // what else begin has begun
-	undialed func() bool // stops the signal from ending it, as it may until it is joined
-	target   string
-	result   relay.Result
-	record   *capture.Connection // nil without
+	mu          sync.Mutex // guards what follows until join has returned
+	cancel      context.CancelCauseFunc
+	release     func()      // what else begin has begun
+	stopWaiting func() bool // stops the signal from ending it; nil unless it waits
+	target      string
+	result      relay.Result
+	record      *capture.Connection // nil without
 
 	received, sent atomic.Int64 // bytes from and to the client, as they pass
 }
@@ -79,19 +79,18 @@ func (l *link) begin(ctx context.Context) context.Context {
 	ctx, cancelTimeout := l.r.flags.bounded(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.cancel = cancel
+	l.mu.Unlock()
 	l.release = cancelTimeout
-	if !l.single {
-		// While there is nothing to be drained, a signal is the end.
-		l.undialed = context.AfterFunc(l.r.stopping, func() { cancel(context.Cause(l.r.stopping)) })
-	}
 	if l.endless {
 		forget := context.AfterFunc(l.r.stopping, func() { l.cutWhenSilent(ctx) })
 		l.release = func() {
 			forget()
 			cancelTimeout()
 		}
+	}
+	if l.r.plan.to[0].isLocal() {
+		l.waits()
 	}
 	l.r.counts.opened()
 	return ctx
@@ -102,9 +101,7 @@ func (l *link) end(ctx context.Context, err *error) {
 	if value := recover(); value != nil {
 		*err = &service.PanicError{Value: value, Stack: debug.Stack()}
 	}
-	if l.undialed != nil {
-		l.undialed()
-	}
+	l.joined()
 	l.release()
 	side, reason := l.reason(ctx, *err)
 	*err = reason
@@ -117,15 +114,22 @@ func (l *link) end(ctx context.Context, err *error) {
 	}
 }
 
-// joined is told when the target stands: from here on a signal lets the client finish.
-func (l *link) joined(target tincan.Conn) {
+// waits is told when the client has to wait for its target, who knows how long: until it is joined a signal is its end.
+// One whose target is being dialled for the first time is in flight, as is what it sent.
+func (l *link) waits() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.undialed != nil {
-		l.undialed()
+	if l.stopWaiting == nil && !l.single {
+		l.stopWaiting = context.AfterFunc(l.r.stopping, func() { l.cut(context.Cause(l.r.stopping)) })
 	}
-	if l.r.report.json {
-		l.r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
+}
+
+// joined is told when the target stands: from here on a signal lets the client finish.
+func (l *link) joined() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopWaiting != nil {
+		l.stopWaiting()
 	}
 }
 
