@@ -142,9 +142,9 @@ func (q *inbox) cutInto(m *Message, p *peer, c *chunk) int {
 	c.msgs--
 	m.last = c.msgs == 0
 	p.in.counts.Received++
-	p.in.counts.ReceivedBytes += uint64(took) //nolint:gosec // a length
+	p.in.counts.ReceivedBytes += uint64(took)
 	q.counts.Received++
-	q.counts.ReceivedBytes += uint64(took) //nolint:gosec // a length
+	q.counts.ReceivedBytes += uint64(took)
 	return took
 }
 
