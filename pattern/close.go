@@ -19,7 +19,8 @@ const farewell = time.Second
 // Close ends the socket: its listeners, whose Unix paths are removed, its
 // connections and its goroutines. What blocks in its methods gets [net.ErrClosed].
 // It first waits until what is queued has been sent, for [Options.Linger] at
-// most; the error is a [*DiscardError] where something is left then. Further
+// most; the error is a [*DiscardError] where something is left then. What has
+// arrived and was not received is dropped and counted, see Stats. Further
 // calls wait for the first and give the same.
 func (s *socket) Close() error {
 	s.closeOnce.Do(func() { s.closeErr = s.close() })

@@ -153,7 +153,7 @@ func (s *socket) Stats() Stats {
 	s.inbox.mu.Lock()
 	defer s.inbox.mu.Unlock()
 	total.add(s.inbox.counts)
-	total.Waiting = s.inbox.waiting
+	total.Waiting = s.inbox.waiting + s.inbox.aside
 	return total
 }
 
