@@ -120,7 +120,7 @@ func TestRestartedReceivers(t *testing.T) {
 	wg.Wait()
 	const frames = 2 + 4 + 2 + 60
 	lost := int(total) - received - int(dropped)
-	if most := restarts * ((208<<10)+largestRead) / frames; lost < 0 || lost > most {
+	if most := restarts * ((208 << 10) + largestRead) / frames; lost < 0 || lost > most {
 		t.Errorf("%d of %d messages are unaccounted for, at most %d may be", lost, total, most)
 	}
 	t.Logf("%d sent, %d received, %d dropped by receivers that closed, %d lost with the buffers of %d connections",
