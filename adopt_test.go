@@ -124,7 +124,8 @@ func TestAdoptMessage(t *testing.T) {
 				_, err := l.Accept(ctx)
 				waited <- err
 			}()
-			write(t, dialMessage(t, l.Addr().String()), "one too many")
+			second := dialMessage(t, l.Addr().String())
+			_ = second.WriteMessage(t.Context(), []byte("one too many")) // a connection may be refused already
 			if err := <-refused; !errors.Is(err, tincan.ErrTooManyConns) {
 				t.Errorf("refused with %v", err)
 			}
