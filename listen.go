@@ -81,7 +81,7 @@ func (lc *ListenConfig) prepare(e *Endpoint) (*ListenConfig, *Endpoint) {
 		lc = &ListenConfig{}
 	}
 	merged := *e
-	merged.Options = e.Options.or(lc.Options)
+	merged.Options.fill(&lc.Options)
 	return lc, &merged
 }
 
