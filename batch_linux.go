@@ -20,6 +20,11 @@ const (
 	unixBatch   = 8
 )
 
+// foreignSpace holds the control messages that whoever made a socket may have asked for, such as a timestamp:
+// they come before ours. As that could leave no room for the length of joined datagrams, there
+// are none on such sockets.
+const foreignSpace = 256
+
 // batchSocket is the packetSocket of Linux: recvmmsg(2) and sendmmsg(2). A
 // route is the peer's struct sockaddr followed by the control message that makes
 // the reply leave from the right address, if there is one.
@@ -30,6 +35,7 @@ type batchSocket struct {
 	withControl bool // datagrams come with the address that they were sent to
 	joins       bool // the kernel may hand over several datagrams as one
 	udp         bool // else a Unix socket
+	foreign     bool // something else has made the socket, see foreignSpace
 
 	in  *batch // made by the one reader
 	out batchOut
@@ -98,6 +104,9 @@ func (s *batchSocket) newBatch(size int) *batch {
 	}
 	if s.joins {
 		b.oobSize += joinedSpace
+	}
+	if s.withControl && s.foreign {
+		b.oobSize += foreignSpace
 	}
 	b.controls = make([]byte, size*b.oobSize)
 	for i := range b.headers {
@@ -169,7 +178,7 @@ func (s *batchSocket) batchSize(size int) int {
 
 func (s *batchSocket) receive(deliver func(route []byte, msgs [][]byte, cut bool)) error {
 	if s.in == nil || len(s.in.headers) != s.batchSize(flowBatch) {
-		s.joins = s.udp && joinDatagrams(s.raw) // ServeDatagrams, which takes each for one, comes no more
+		s.joins = s.udp && !s.foreign && joinDatagrams(s.raw) // ServeDatagrams, which takes each for one, comes no more
 		s.in = s.newBatch(s.batchSize(flowBatch))
 	}
 	b := s.in

@@ -106,7 +106,7 @@ func (d *Dialer) prepare(e *Endpoint) (*Dialer, *Endpoint) {
 		d = &Dialer{}
 	}
 	merged := *e
-	merged.Options = e.Options.or(d.Options)
+	merged.Options.fill(&d.Options)
 	return d, &merged
 }
 

@@ -308,10 +308,10 @@ func (e *Endpoint) String() string {
 	}
 	separator := byte('?')
 	for _, k := range optionKeys {
-		if value, set := formatOption(k.field(&e.Options)); set {
+		if k.isSet(&e.Options) {
 			b.WriteByte(separator)
 			b.WriteString(k.key)
-			if value != "" {
+			if value := formatOption(k.field(&e.Options)); value != "" {
 				b.WriteString("=" + escape(value, "&%"))
 			}
 			separator = '&'

@@ -169,10 +169,13 @@ func TestEndpointUnder(t *testing.T) {
 	}
 }
 
-func TestOptionsOr(t *testing.T) {
-	base := Options{KeepAlive: time.Second, Mode: 0o640, Cert: "base", ReusePort: true, MaxConns: 3}
-	got := Options{KeepAlive: time.Minute, Cert: "own"}.or(base)
-	want := Options{KeepAlive: time.Minute, Mode: 0o640, Cert: "own", ReusePort: true, MaxConns: 3}
+func TestOptionsFill(t *testing.T) {
+	base := Options{KeepAlive: time.Second, Mode: 0o640, Cert: "base", ReusePort: true, MaxConns: 3, AllowUID: []uint32{1}, AllowGID: []uint32{2}}
+	got := Options{KeepAlive: time.Minute, Cert: "own", AllowUID: []uint32{3}, AllowGID: []uint32{}}
+	if n := testing.AllocsPerRun(10, func() { got.fill(&base) }); n > 0 {
+		t.Errorf("%v allocations", n) // each dial fills its options
+	}
+	want := Options{KeepAlive: time.Minute, Mode: 0o640, Cert: "own", ReusePort: true, MaxConns: 3, AllowUID: []uint32{3}, AllowGID: []uint32{2}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -265,6 +268,18 @@ func FuzzParseEndpoint(f *testing.F) {
 			t.Fatalf("%q prints as %q (-first +second):\n%s", url, e, diff)
 		}
 	})
+}
+
+func BenchmarkDialerPrepare(b *testing.B) {
+	e, err := ParseEndpoint("tcp://127.0.0.1:80?keep-alive=30s&recv-buffer=64KiB")
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := &Dialer{Config: Config{Options: Options{NoDelay: Off, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.prepare(e)
+	}
 }
 
 func BenchmarkParseEndpoint(b *testing.B) {

@@ -17,6 +17,16 @@ func joinDatagrams(raw syscall.RawConn) bool {
 	return control(raw, func(fd int) error { return setInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) }) == nil
 }
 
+// joinsDatagrams reports whether the kernel has been told to do so.
+func joinsDatagrams(raw syscall.RawConn) (joins bool) {
+	_ = control(raw, func(fd int) error {
+		on, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO)
+		joins = err == nil && on != 0
+		return nil
+	})
+	return joins
+}
+
 // joinedSize finds among the control messages that came with a datagram the length of
 // those that it was joined of, 0 where it is but one.
 func joinedSize(oob []byte) int {

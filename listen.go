@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -76,35 +75,13 @@ func (lc *ListenConfig) ListenMessageEndpoint(ctx context.Context, e *Endpoint) 
 	return ln, nil
 }
 
-// Adopt accepts from a listener that something else has bound, such as a
-// socket that was inherited, under the rules of lc's options. The Listener owns
-// ln. Its Addr is an endpoint where ln is of TCP or Unix sockets, else ln's own address.
-func (lc *ListenConfig) Adopt(ln net.Listener) *Listener {
-	e := &Endpoint{}
-	switch a := ln.Addr().(type) {
-	case *net.TCPAddr:
-		e = &Endpoint{Scheme: "tcp", Host: a.IP.String(), Port: strconv.Itoa(a.Port)}
-		if a.IP.IsUnspecified() {
-			e.Host = "*"
-		} else if a.Zone != "" {
-			e.Host += "%" + a.Zone
-		}
-		ln = &boundListener{ln, e}
-	case *net.UnixAddr:
-		e = &Endpoint{Scheme: "unix", Path: a.Name}
-		ln = &boundListener{ln, e}
-	}
-	lc, e = lc.prepare(e)
-	return newListener(lc, e, ln)
-}
-
 // prepare stands in for a nil ListenConfig and merges its options into e's.
 func (lc *ListenConfig) prepare(e *Endpoint) (*ListenConfig, *Endpoint) {
 	if lc == nil {
 		lc = &ListenConfig{}
 	}
 	merged := *e
-	merged.Options = e.Options.or(lc.Options)
+	merged.Options.fill(&lc.Options)
 	return lc, &merged
 }
 

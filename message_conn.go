@@ -35,6 +35,7 @@ type messageConn struct {
 	network string
 	limit   int // of one message; 0: the system tells
 	kind    messageKind
+	foreign bool         // something else has made the socket, see foreignSpace
 	end     func() error // closes the socket and what goes with it
 	in, out direction
 	noRuns  atomic.Bool //lint:ignore U1000 set on Linux where the system refuses to take several datagrams as one

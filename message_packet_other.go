@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // longestDatagram holds any UDP datagram; Unix sockets take less by default.
@@ -22,7 +23,10 @@ type plainSocket struct {
 	one   [1][]byte
 }
 
-func newUDPSocket(c *net.UDPConn) (packetSocket, error) { return &plainSocket{socket: c}, nil }
+func newUDPSocket(c *net.UDPConn, _ bool) (packetSocket, error) { return &plainSocket{socket: c}, nil }
+
+// joinsDatagrams: only Linux joins any.
+func joinsDatagrams(syscall.RawConn) bool { return false }
 
 // next waits for a datagram.
 func (s *plainSocket) next() (payload []byte, cut bool, err error) {

@@ -18,14 +18,26 @@ type optionKey struct {
 	key    string
 	family family
 	field  func(*Options) any // a pointer to the field
+	isSet  func(*Options) bool
 	copy   func(dst, src *Options)
 }
 
-func option[T any](key string, f family, at func(*Options) *T) optionKey {
+// option is the key of a field for which its zero value stands for not being set.
+func option[T comparable](key string, f family, at func(*Options) *T) optionKey {
+	return fieldKey(key, f, at, func(v T) bool { var zero T; return v != zero })
+}
+
+// listOption is the key of a field for which being empty does.
+func listOption[T any](key string, f family, at func(*Options) *[]T) optionKey {
+	return fieldKey(key, f, at, func(v []T) bool { return len(v) > 0 })
+}
+
+func fieldKey[T any](key string, f family, at func(*Options) *T, isSet func(T) bool) optionKey {
 	return optionKey{
 		key:    key,
 		family: f,
 		field:  func(o *Options) any { return at(o) },
+		isSet:  func(o *Options) bool { return isSet(*at(o)) },
 		copy:   func(dst, src *Options) { *at(dst) = *at(src) },
 	}
 }
@@ -39,9 +51,9 @@ var optionKeys = []optionKey{
 	option("backlog", famTCP|famUnixConn|famMem, func(o *Options) *int { return &o.Backlog }),
 	option("local", famLocal, func(o *Options) *string { return &o.Local }),
 	option("mode", famUnix, func(o *Options) *fs.FileMode { return &o.Mode }),
-	option("allow-uid", famUnixConn, func(o *Options) *[]uint32 { return &o.AllowUID }),
-	option("allow-gid", famUnixConn, func(o *Options) *[]uint32 { return &o.AllowGID }),
-	option("allow", famTCP|famUDP, func(o *Options) *[]netip.Prefix { return &o.Allow }),
+	listOption("allow-uid", famUnixConn, func(o *Options) *[]uint32 { return &o.AllowUID }),
+	listOption("allow-gid", famUnixConn, func(o *Options) *[]uint32 { return &o.AllowGID }),
+	listOption("allow", famTCP|famUDP, func(o *Options) *[]netip.Prefix { return &o.Allow }),
 	option("max-conns", famAccept, func(o *Options) *int { return &o.MaxConns }),
 	option("max-conns-per-source", famAccept, func(o *Options) *int { return &o.MaxConnsPerSource }),
 	option("flow-timeout", famFlow, func(o *Options) *time.Duration { return &o.FlowTimeout }),
@@ -183,31 +195,30 @@ func parsePrefixes(s string) ([]netip.Prefix, error) {
 	return ps, nil
 }
 
-// formatOption writes a field so that parseOption reads the same value; ok is
-// false where the field is zero and is left out.
-func formatOption(p any) (value string, ok bool) {
+// formatOption writes a field that is set so that parseOption reads the same value.
+func formatOption(p any) string {
 	switch p := p.(type) {
 	case *bool:
-		return "", *p
+		return ""
 	case *Toggle:
-		return strconv.FormatBool(*p == On), *p != Default
+		return strconv.FormatBool(*p == On)
 	case *time.Duration:
 		if *p < 0 {
-			return "off", true
+			return "off"
 		}
-		return p.String(), *p != 0
+		return p.String()
 	case *Size:
-		return p.String(), *p != 0
+		return p.String()
 	case *int:
-		return strconv.Itoa(*p), *p != 0
+		return strconv.Itoa(*p)
 	case *fs.FileMode:
-		return fmt.Sprintf("%04o", uint32(*p)), *p != 0
+		return fmt.Sprintf("%04o", uint32(*p))
 	case *[]uint32:
-		return joinOption(*p), len(*p) > 0
+		return joinOption(*p)
 	case *[]netip.Prefix:
-		return joinOption(*p), len(*p) > 0
+		return joinOption(*p)
 	case *string:
-		return *p, *p != ""
+		return *p
 	}
 	panic("tincan: option of unknown type") // the table above and parseOption go together
 }
@@ -220,12 +231,11 @@ func joinOption[T any](list []T) string {
 	return strings.Join(words, ",")
 }
 
-// or gives o with each zero field taken from def.
-func (o Options) or(def Options) Options {
-	for _, k := range optionKeys {
-		if _, set := formatOption(k.field(&o)); !set {
-			k.copy(&o, &def)
+// fill takes each field of o that isn't set from def.
+func (o *Options) fill(def *Options) {
+	for i := range optionKeys {
+		if k := &optionKeys[i]; !k.isSet(o) {
+			k.copy(o, def)
 		}
 	}
-	return o
 }

@@ -68,7 +68,7 @@ type batchCall struct {
 func (c *messageConn) batchCall() *batchCall {
 	call := &c.in.call
 	if call.batch == nil {
-		call.batch = &batchCall{joins: joinDatagrams(c.raw)}
+		call.batch = &batchCall{joins: !c.foreign && joinDatagrams(c.raw)}
 		call.batch.try = call.batch.tryReceive
 	}
 	return call.batch

@@ -46,7 +46,7 @@ func (udpTransport) ListenMessage(ctx context.Context, lc *ListenConfig, e *Endp
 			return nil, "", err
 		}
 		c := pc.(*net.UDPConn)
-		s, err := newUDPSocket(c)
+		s, err := newUDPSocket(c, false)
 		if err != nil {
 			return nil, "", errors.Join(err, c.Close())
 		}

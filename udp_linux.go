@@ -12,11 +12,16 @@ import (
 // newUDPSocket serves many peers over c. Where c is bound to every interface, each
 // datagram comes with the address that it was sent to, from which the reply then leaves
 // (ip(7), IP_PKTINFO; RFC 3542 §6). Otherwise the peer would take it for someone else's.
-func newUDPSocket(c *net.UDPConn) (packetSocket, error) {
+// foreign says that something else has made c.
+func newUDPSocket(c *net.UDPConn, foreign bool) (packetSocket, error) {
 	bound := c.LocalAddr().(*net.UDPAddr)
 	s, err := newBatchSocket(c, udpSlot, true)
-	if err != nil || !bound.IP.IsUnspecified() {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.foreign = foreign
+	if !bound.IP.IsUnspecified() {
+		return s, nil
 	}
 	s.withControl = true
 	return s, control(s.raw, func(fd int) error {
@@ -51,8 +56,12 @@ func replyControl(oob []byte) []byte {
 		clear(oob[min(int(h.Len), len(oob)):]) // padding, which the kernel leaves as it was: it must not tell one route from itself
 		switch {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-			clear(data[:4])                        // interface
-			clear(data[8:unix.SizeofInet4Pktinfo]) // destination, a group or broadcast address perhaps: the address before is ours
+			clear(data[:4]) // interface
+			ours, destination := data[4:8], data[8:unix.SizeofInet4Pktinfo]
+			if binary.NativeEndian.Uint32(ours) == 0 {
+				copy(ours, destination) // it came before anyone asked for its address; what is no host's is refused, see foreignSource
+			}
+			clear(destination) // a group or broadcast address perhaps
 			return oob
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
 			addr := netip.AddrFrom16([16]byte(data))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 )
 
 // errNoUnixMessages: Windows has Unix sockets of the stream type alone.
@@ -24,3 +25,5 @@ func (unixpacketTransport) DialMessage(context.Context, *Dialer, *Endpoint) (Mes
 func (unixpacketTransport) ListenMessage(context.Context, *ListenConfig, *Endpoint) (MessageListener, error) {
 	return nil, errNoUnixMessages
 }
+
+func newUnixgramSocket(*net.UnixConn) (packetSocket, error) { return nil, errNoUnixMessages }

@@ -4,10 +4,10 @@ package main
 func relayTripSuite() suite {
 	return suite{
 		name:    "relay trips",
-		summary: "round trip of 64 B through a relay, against C splice, io.Copy, socat, ncat, haproxy and none",
+		summary: "round trip of 64 B through a relay, against C splice or recvmmsg, io.Copy, socat, ncat, haproxy and none",
 		works: func(o options) []work {
 			var works []work
-			for _, scheme := range []string{"tcp", "unix"} {
+			for _, scheme := range []string{"tcp", "unix", "udp"} {
 				for _, p := range []placement{same, split} {
 					works = append(works, relayTrips(o, scheme, p))
 				}
@@ -18,7 +18,11 @@ func relayTripSuite() suite {
 }
 
 func relayTrips(o options, scheme string, p placement) work {
-	contenders := append([]contender{{name: "no relay"}}, streamRelays()...)
+	relays := streamRelays()
+	if scheme == "udp" {
+		relays = udpRelayContenders()
+	}
+	contenders := append([]contender{{name: "no relay"}}, relays...)
 	for i := range contenders {
 		contenders[i].server = func(at address) command { return cParty("pingpong", "serve", at.String()) }
 		contenders[i].client = func(at address) command { return cParty("pingpong", "ping", at.String(), "64", o.seconds()) }

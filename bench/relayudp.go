@@ -24,12 +24,11 @@ func relayJoinedUDP(o options) work {
 
 // udpRelays compares the rate. gso is for both ends.
 func udpRelays(o options, name string, load []string, promised *target, gso ...string) work {
-	contenders := []contender{
-		{name: "C recvmmsg", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String()) }},
-		{name: "C recvmmsg, GSO", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String(), "gso") }},
-		{name: "package relay", relay: packageRelay, target: promised},
-		{name: "tincan relay", relay: tincanRelay, target: promised},
-		{name: "socat", relay: socatUDPRelay},
+	contenders := udpRelayContenders()
+	for i := range contenders {
+		if isOurRelay(contenders[i].name) {
+			contenders[i].target = promised
+		}
 	}
 	processor := slices.Clone(contenders)
 	for i := range contenders {
@@ -47,6 +46,17 @@ func udpRelays(o options, name string, load []string, promised *target, gso ...s
 			return []float64{rate, took.Seconds() / echoes * 1e6}, err
 		},
 		beside: &work{name: name + ", CPU of the relay for each", metric: metric{unit: "us", less: true}, base: "socat", contenders: processor},
+	}
+}
+
+// udpRelayContenders are relays of datagrams.
+func udpRelayContenders() []contender {
+	return []contender{
+		{name: "C recvmmsg", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String()) }},
+		{name: "C recvmmsg, GSO", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String(), "gso") }},
+		{name: "package relay", relay: packageRelay},
+		{name: "tincan relay", relay: tincanRelay},
+		{name: "socat", relay: socatUDPRelay},
 	}
 }
 

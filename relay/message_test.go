@@ -429,6 +429,56 @@ func TestMessagesTimeouts(t *testing.T) {
 	})
 }
 
+// A lone message is sent on at once: no time passes before the other side has it.
+func TestMessagesUndelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, done := startMessages(t.Context(), t, "mem", "mem", nil)
+		begin := time.Now()
+		for _, way := range [][2]tincan.MessageConn{{a, b}, {b, a}} {
+			if err := way[0].WriteMessage(t.Context(), []byte("alone")); err != nil {
+				t.Error(err)
+			}
+			if err := expectMessages(t.Context(), way[1], [][]byte{[]byte("alone")}); err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		_, _ = a.Close(), b.Close()
+		<-done
+	})
+}
+
+// Nor does a lone datagram wait for others to be read or sent along with it: many a round trip takes less than the
+// shortest of timers would.
+func TestForwarderLoneDatagram(t *testing.T) {
+	f := &relay.Forwarder{Targets: []*tincan.Endpoint{parse(t, echoing(t))}}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := tincan.DialMessage(ctx, forwardMessages(t, "udp://127.0.0.1:0", f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const enough, tries = 20, 1000 // on a busy machine most may be slow
+	for fast, n := 0, 0; fast < enough; n++ {
+		if n == tries {
+			t.Fatalf("%d round trips of %d took less than a millisecond", fast, n)
+		}
+		begin := time.Now()
+		if err := c.WriteMessage(ctx, []byte("alone")); err != nil {
+			t.Fatal(err)
+		}
+		if err := expectMessages(ctx, c, [][]byte{[]byte("alone")}); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(begin) < time.Millisecond {
+			fast++
+		}
+	}
+}
+
 func TestMessagesContext(t *testing.T) {
 	eachMessagePair(t, func(t *testing.T, from, to string) {
 		ctx, cancel := context.WithCancelCause(t.Context())

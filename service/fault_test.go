@@ -33,6 +33,11 @@ import (
 // faults at the server's side, and gives a dialler of it. It is for use in a bubble.
 func serveFaulty(t *testing.T, name string, f tincantest.Faults, s *service.Server) (dial func() net.Conn) {
 	t.Helper()
+	return serveFaultyStream(t, lookup(t, name).Stream, f, s)
+}
+
+func serveFaultyStream(t *testing.T, h service.StreamHandler, f tincantest.Faults, s *service.Server) (dial func() net.Conn) {
+	t.Helper()
 	lc := &tincan.ListenConfig{Config: tincan.Config{Transports: map[string]tincan.Transport{
 		"mem": &tincantest.FaultyTransport{Accepted: tincantest.Always(f)},
 	}}}
@@ -40,7 +45,7 @@ func serveFaulty(t *testing.T, name string, f tincantest.Faults, s *service.Serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	running(t, func(ctx context.Context) error { return s.Serve(ctx, l, lookup(t, name).Stream) })
+	running(t, func(ctx context.Context) error { return s.Serve(ctx, l, h) })
 	return func() net.Conn {
 		c, err := tincan.Dial(t.Context(), "mem:service-faults")
 		if err != nil {
@@ -91,8 +96,15 @@ func TestEchoBrokenAtEveryByte(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				trace, closings := traced()
 				faults := tincantest.Faults{Read: tincantest.Flow{Piece: 1, End: end, At: int64(at)}}
-				c := serveFaulty(t, "echo", faults, &service.Server{Trace: trace})()
-				if _, err := io.WriteString(c, request+"!"); err != nil {
+				written := make(chan struct{}) // the end at byte 0 could be earlier, and fail the write
+				echo := lookup(t, "echo").Stream
+				c := serveFaultyStream(t, func(ctx context.Context, conn net.Conn) error {
+					<-written
+					return echo(ctx, conn)
+				}, faults, &service.Server{Trace: trace})()
+				_, err := io.WriteString(c, request+"!")
+				close(written)
+				if err != nil {
 					t.Fatal(err)
 				}
 				got, err := io.ReadAll(c)

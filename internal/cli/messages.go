@@ -167,13 +167,16 @@ func newMessages(p *program, f *sessionFlags, e *tincan.Endpoint, conn tincan.Me
 	return m
 }
 
+// largestPacket is more than the kernel's send buffers take by default.
+const largestPacket = 1 << 20
+
 // largestMessage is how much room the longest message of e's family takes.
 func largestMessage(e *tincan.Endpoint) int {
 	switch e.Scheme {
 	case "udp", "udp4", "udp6":
 		return 64 << 10
 	case "unixgram", "unixpacket":
-		return 1 << 20 // more than the kernel's send buffers take by default
+		return largestPacket
 	}
 	if e.Options.MaxMessage > 0 {
 		return int(e.Options.MaxMessage)

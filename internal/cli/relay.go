@@ -93,8 +93,11 @@ const relayEndsHelp = `FROM is any URL, or:
     stdio:               standard input and output
     file:PATH            a file that is read; what comes back is discarded
     fd:N                 an inherited descriptor: a socket that listens or is
-                         connected, a pipe or a file
-    systemd:NAME         the sockets passed under NAME (LISTEN_FDNAMES), or all
+                         connected, a pipe or a file; a datagram socket without
+                         a peer is listened on
+    systemd:NAME         the sockets passed under NAME (LISTEN_FDNAMES), or all: of
+                         ListenStream=, or of ListenDatagram= and
+                         ListenSequentialPacket=, which carry messages
 TO is one or more URLs, or one of:
     stdio:, fd:N         as above
     file:PATH?append&mode=0640
@@ -106,8 +109,9 @@ Of several URLs the first that answers is taken, or with --balance each in turn
 first; one that could not be reached is tried after the others for 10 s. The
 process is told to be ready, and stopping, where NOTIFY_SOCKET asks for it.`
 
-const relayKindsHelp = `Messages stay messages from udp, unixgram, unixpacket and ws to any of these; a
-datagram peer of FROM has a connection of its own until it was silent for ?flow-timeout= (60 s).
+const relayKindsHelp = `Messages stay messages from udp, unixgram, unixpacket and ws, and from inherited
+sockets of these kinds, to any of these; a datagram peer of FROM has a connection
+of its own until it was silent for ?flow-timeout= (60 s).
 Where a stream meets messages --frame says how they are told apart in the
 stream; a message that doesn't fit the other side is dropped, which is told.
 ws carries a stream, but messages with --frame or towards a side that has only these.

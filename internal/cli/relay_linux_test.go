@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/tincan-ipc/tincan"
 )
 
 // descriptors counts what a process has open.
@@ -218,11 +221,11 @@ func listenOn(t *testing.T, network, address string) net.Listener {
 
 // startActivated starts a relay with the listeners at descriptors from 3, as a service manager
 // would, and gives the URLs it says it listens on. It is ended with SIGTERM, which must be in order.
-func startActivated(t *testing.T, from string, listeners []net.Listener, env []string, to string, flags ...string) (urls []string) {
+func startActivated[S io.Closer](t *testing.T, from string, listeners []S, env []string, to string, flags ...string) (urls []string) {
 	t.Helper()
 	cmd := exec.Command("sh", append([]string{"-c", `export LISTEN_PID=$$; exec tincan relay "$@"`, "sh"}, append(flags, from, to)...)...)
 	for _, ln := range listeners {
-		f, err := ln.(interface{ File() (*os.File, error) }).File()
+		f, err := any(ln).(interface{ File() (*os.File, error) }).File()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,6 +309,132 @@ func TestRelaySystemd(t *testing.T) {
 	web, admin := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0")
 	if urls := startActivated(t, "systemd:", []net.Listener{web, admin}, env, echo.url); len(urls) != 2 {
 		t.Errorf("listens on %q, want both", urls)
+	}
+}
+
+// TestRelaySystemdMessages: units with ListenDatagram= and ListenSequentialPacket= are listened on, from the datagram on
+// that the manager started the relay for, and by a relay that comes after it.
+func TestRelaySystemdMessages(t *testing.T) {
+	t.Parallel()
+	echo := server(t, "tincan", "serve", "echo", "udp://127.0.0.1:0")
+	dir := t.TempDir()
+	udp, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	gram, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dir, "gram")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gram.Close()
+	packet := listenOn(t, "unixpacket", filepath.Join(dir, "packet"))
+	sockets := []io.Closer{udp, gram, packet, listenOn(t, "tcp", "127.0.0.1:0")}
+	env := []string{"LISTEN_FDNAMES=dns:dns:dns:web"}
+	peer := udpPeer(t, fmt.Sprintf("127.0.0.1:%d", udp.LocalAddr().(*net.UDPAddr).Port))
+	for _, run := range []string{"first", "second"} {
+		t.Run(run, func(t *testing.T) {
+			if _, err := io.WriteString(peer, run); err != nil { // nobody reads it yet
+				t.Fatal(err)
+			}
+			urls := startActivated(t, "systemd:dns", sockets, env, echo.url, "--max-conns", "3")
+			buf := make([]byte, 100)
+			if n, err := peer.Read(buf); err != nil || string(buf[:n]) != run {
+				t.Fatalf("the peer got %q, %v", buf[:n], err)
+			}
+			asks(t, peer, "again", "again")
+			if len(urls) != 3 {
+				t.Fatalf("listens on %q, want all three", urls)
+			}
+			for _, url := range urls {
+				if strings.HasPrefix(url, "udp:") {
+					continue
+				}
+				c, err := tincan.DialMessage(t.Context(), url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if err := c.WriteMessage(t.Context(), []byte(url)); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+				defer cancel()
+				if n, err := c.ReadMessage(ctx, buf); err != nil || string(buf[:n]) != url {
+					t.Errorf("%s: %q, %v", url, buf[:n], err)
+				}
+			}
+		})
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `export LISTEN_PID=$$; exec tincan relay systemd: "$0"`, echo.url)
+	for _, s := range sockets {
+		f, err := s.(interface{ File() (*os.File, error) }).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=4")
+	if text, err := cmd.CombinedOutput(); cmd.ProcessState == nil || exitStatus(cmd.ProcessState) != 2 || !strings.Contains(string(text), "some for streams and some for messages") {
+		t.Errorf("streams and messages: %v, %s", err, text)
+	}
+}
+
+// TestRelayInheritedPackets: connected sockets that carry messages are both sides of a transfer.
+func TestRelayInheritedPackets(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
+		var ours [2]net.Conn
+		cmd := exec.CommandContext(t.Context(), "tincan", "relay", "fd:3", "fd:4")
+		for i := range ours {
+			fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+			defer theirs.Close()
+			ours[i], err = net.FileConn(mine)
+			if err := errors.Join(err, mine.Close()); err != nil {
+				t.Fatal(err)
+			}
+			defer ours[i].Close()
+			if err := ours[i].SetDeadline(time.Now().Add(testPatience)); err != nil {
+				t.Fatal(err)
+			}
+			cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		for i := range ours {
+			for _, m := range []string{"one", "another"} {
+				if _, err := io.WriteString(ours[i], m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, want := range []string{"one", "another"} {
+				if n, err := ours[1-i].Read(buf); err != nil || string(buf[:n]) != want {
+					t.Errorf("kind %d: got %q, %v", kind, buf[:n], err)
+				}
+			}
+		}
+		want := 0
+		if kind == unix.SOCK_DGRAM { // has no end
+			want = 130
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range ours {
+			_ = ours[i].Close()
+			_ = cmd.ExtraFiles[i].Close()
+		}
+		_ = cmd.Wait()
+		if got := exitStatus(cmd.ProcessState); got != want {
+			t.Errorf("kind %d: exit %d, want %d", kind, got, want)
+		}
 	}
 }
 

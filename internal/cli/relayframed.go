@@ -49,9 +49,12 @@ func frameStreams(c *tincan.Config, plan *relayPlan) {
 func (pl *relayPlan) largestMessage() int {
 	largest := 0
 	for _, s := range append([]relaySide{pl.from}, pl.to...) {
-		if s.messages() {
+		switch {
+		case s.messages() && s.isLocal():
+			largest = max(largest, largestPacket)
+		case s.messages():
 			largest = max(largest, largestMessage(s.endpoint))
-		} else {
+		default:
 			largest = max(largest, frame.DefaultLimit)
 		}
 	}

@@ -136,7 +136,7 @@ func (l relayListener) addr() net.Addr {
 }
 
 // openFrom opens FROM: listeners, or what is a connection already.
-func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, single net.Conn, err error) {
+func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, single tincan.Conn, err error) {
 	lc := &tincan.ListenConfig{Config: r.config()}
 	lc.Trace = r.listenHooks()
 	r.flags.limits.apply(&lc.Options)
@@ -156,8 +156,8 @@ func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, sin
 	case "stdio":
 		return nil, from.end.Stdio(r.stdin, r.stdout), nil
 	case "file":
-		single, err = from.end.OpenFile(ctx, local.From)
-		return nil, single, openError(ctx, from, err)
+		c, err := from.end.OpenFile(ctx, local.From)
+		return nil, c, openError(ctx, from, err)
 	case "fd":
 		var s local.Socket
 		s, err = from.end.OpenFD()
@@ -168,20 +168,36 @@ func (r *relaying) openFrom(ctx context.Context) (listeners []relayListener, sin
 	if err != nil {
 		return nil, nil, &net.OpError{Op: "listen", Net: from.end.Scheme, Addr: from.end, Err: err}
 	}
-	if len(sockets) == 1 && sockets[0].Conn != nil {
-		single = r.flags.proxies.inheritedConn(sockets[0].Conn, r.report.hooks())
-		if err := tincan.Handshake(ctx, single); err != nil {
-			return nil, nil, err
+	if len(sockets) == 1 {
+		switch s := sockets[0]; {
+		case s.MessageConn != nil:
+			return nil, s.MessageConn, nil
+		case s.Conn != nil:
+			c := r.flags.proxies.inheritedConn(s.Conn, r.report.hooks())
+			return nil, c, tincan.Handshake(ctx, c)
 		}
-		return nil, single, nil
 	}
 	for _, s := range sockets {
-		if s.Listener == nil {
-			return nil, nil, &usageError{problem: from.word + " is several sockets, and one of them is a connection", remedy: "relay each by a name of its own"}
+		l, err := r.inherited(lc, s)
+		if err != nil {
+			return nil, nil, err
 		}
-		listeners = append(listeners, relayListener{streams: lc.Adopt(r.flags.proxies.inherited(s.Listener, lc.Trace))})
+		listeners = append(listeners, l)
 	}
 	return listeners, nil, nil
+}
+
+// inherited makes s one of the listeners.
+func (r *relaying) inherited(lc *tincan.ListenConfig, s local.Socket) (l relayListener, err error) {
+	switch {
+	case s.Listener != nil:
+		l.streams = lc.Adopt(r.flags.proxies.inherited(s.Listener, lc.Trace))
+	case s.Messages != nil:
+		l.messages, err = lc.AdoptMessage(s.Messages)
+	default:
+		err = &usageError{problem: r.plan.from.word + " is several sockets, and one of them is a connection", remedy: "relay each by a name of its own"}
+	}
+	return l, err
 }
 
 // openError is what keeps a local end from being opened.
@@ -230,7 +246,7 @@ func (r *relaying) serveOn(server *service.Server, l relayListener) error {
 	if l.messages != nil {
 		return server.ServeMessageConns(r.stopping, r.only.messages(l.messages), func(ctx context.Context, conn tincan.MessageConn) error {
 			client := newLink(r, conn, false)
-			client.endless = endless(r.plan.from.endpoint)
+			client.endless = endless(l.addr().Network())
 			return client.relayMessages(ctx, conn)
 		})
 	}
@@ -267,7 +283,7 @@ func (r *relaying) notify(ready bool) {
 const abandonAfter = time.Second
 
 // transfer relays one connection, whose end is the command's.
-func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
+func (r *relaying) transfer(ctx context.Context, single tincan.Conn) error {
 	if r.plan.to[0].program == nil {
 		ctx = r.stopping
 	} else {
@@ -285,7 +301,13 @@ func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
 	done := make(chan error, 1)
 	l := newLink(r, single, r.plan.from.isLocal())
 	defer r.showProgress(l)()
-	go func() { done <- l.relayStream(ctx, single) }()
+	go func() {
+		if messages, ok := single.(tincan.MessageConn); ok {
+			done <- l.relayMessages(ctx, messages)
+		} else {
+			done <- l.relayStream(ctx, single.(net.Conn))
+		}
+	}()
 	if r.plan.to[0].program != nil {
 		return <-done // it is seen to its end
 	}
@@ -302,9 +324,9 @@ func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
 	}
 }
 
-// endless reports whether the peers of e have no end: they are finished with when silent.
-func endless(e *tincan.Endpoint) bool {
-	switch e.Scheme {
+// endless reports whether the peers of a network have no end: they are finished with when silent.
+func endless(network string) bool {
+	switch network {
 	case "udp", "udp4", "udp6", "unixgram":
 		return true
 	}

@@ -21,7 +21,7 @@ import (
 type localTarget struct {
 	r    *relaying
 	side *relaySide
-	only net.Conn // what there is only one of
+	only tincan.Conn // what there is only one of
 }
 
 func newLocalTarget(r *relaying, side *relaySide) (*localTarget, error) {
@@ -34,32 +34,40 @@ func newLocalTarget(r *relaying, side *relaySide) (*localTarget, error) {
 		return t, nil
 	}
 	s, err := side.end.OpenFD()
-	if err == nil && s.Listener != nil {
-		_ = s.Listener.Close()
+	switch {
+	case err != nil:
+	case s.Conn != nil:
+		t.only = s.Conn
+	case s.MessageConn != nil:
+		t.only = s.MessageConn
+	default: // it goes with the command
 		err = errors.New("it is a socket that listens, which can only be FROM")
 	}
 	if err != nil {
 		return nil, &localError{doing: "open " + side.word, err: err}
 	}
-	t.only = s.Conn
 	return t, nil
 }
 
 // Stream joins client with the local end.
 func (t *localTarget) Stream(ctx context.Context, client net.Conn) error {
-	return t.join(ctx, client, func(end net.Conn, o *relay.Options) (relay.Result, error) {
-		return relay.Streams(ctx, client, end, o)
+	return t.join(ctx, client, func(end tincan.Conn, o *relay.Options) (relay.Result, error) {
+		return relay.Streams(ctx, client, end.(net.Conn), o)
 	})
 }
 
-// Message is Stream for messages, which the local end carries framed.
+// Message is Stream for messages, which an end that is a byte stream carries framed.
 func (t *localTarget) Message(ctx context.Context, client tincan.MessageConn) error {
-	return t.join(ctx, client, func(end net.Conn, o *relay.Options) (relay.Result, error) {
-		return relay.Messages(ctx, client, newFramedConn(end, t.r.plan.framing), t.r.plan.largestMessage(), o)
+	return t.join(ctx, client, func(end tincan.Conn, o *relay.Options) (relay.Result, error) {
+		messages, ok := end.(tincan.MessageConn)
+		if !ok {
+			messages = newFramedConn(end.(net.Conn), t.r.plan.framing)
+		}
+		return relay.Messages(ctx, client, messages, t.r.plan.largestMessage(), o)
 	})
 }
 
-func (t *localTarget) join(ctx context.Context, client tincan.Conn, relayTo func(net.Conn, *relay.Options) (relay.Result, error)) error {
+func (t *localTarget) join(ctx context.Context, client tincan.Conn, relayTo func(tincan.Conn, *relay.Options) (relay.Result, error)) error {
 	l := t.r.linkOf(client)
 	l.target = t.side.word
 	o := t.r.options
@@ -92,7 +100,7 @@ func (t *localTarget) join(ctx context.Context, client tincan.Conn, relayTo func
 	return err
 }
 
-func (t *localTarget) open(ctx context.Context) (net.Conn, error) {
+func (t *localTarget) open(ctx context.Context) (tincan.Conn, error) {
 	if t.only != nil {
 		return t.only, nil
 	}

@@ -17,11 +17,23 @@ type relaySide struct {
 	endpoint *tincan.Endpoint
 	end      *local.End
 	program  []string
+	packets  bool // end's sockets carry messages
 }
 
-func (s *relaySide) isLocal() bool  { return s.endpoint == nil }
-func (s *relaySide) streams() bool  { return s.isLocal() || s.endpoint.Streams() }
-func (s *relaySide) messages() bool { return !s.isLocal() && s.endpoint.Messages() }
+func (s *relaySide) isLocal() bool { return s.endpoint == nil }
+func (s *relaySide) streams() bool {
+	if s.isLocal() {
+		return !s.packets
+	}
+	return s.endpoint.Streams()
+}
+
+func (s *relaySide) messages() bool {
+	if s.isLocal() {
+		return s.packets
+	}
+	return s.endpoint.Messages()
+}
 
 // sole reports whether there is but one of it, so that one client at most can be served.
 func (s *relaySide) sole() bool {
@@ -83,8 +95,18 @@ func parseSide(word string, role local.Role) (relaySide, error) {
 		return relaySide{}, &usageError{problem: "- is no side of a relay", remedy: "standard input and output are stdio:"}
 	}
 	end, ok, err := local.Parse(word, role)
-	if ok || err != nil {
-		return relaySide{word: word, end: end}, err
+	if err != nil {
+		return relaySide{}, err
+	}
+	if ok {
+		streams, messages := end.Carries()
+		if streams && messages {
+			return relaySide{}, &usageError{
+				problem: word + " is several sockets, some for streams and some for messages",
+				remedy:  "relay each by a name of its own (FileDescriptorName= of its unit)",
+			}
+		}
+		return relaySide{word: word, end: end, packets: messages}, nil
 	}
 	e, err := parseEndpoint(word)
 	return relaySide{word: word, endpoint: e}, err

@@ -134,7 +134,8 @@ func (f *relayProxyFlags) check(cmd *cobra.Command, pl *relayPlan) error {
 		}
 	}
 	from := &pl.from
-	if f.acceptHeader && !from.mayListen() && (from.isLocal() || !runsOn(from.endpoint, "tcp", "tcp4", "tcp6", "unix")) {
+	inherited := from.mayListen() && from.streams()
+	if f.acceptHeader && !inherited && (from.isLocal() || !runsOn(from.endpoint, "tcp", "tcp4", "tcp6", "unix")) {
 		return &usageError{
 			problem: "--accept-proxy is for a FROM over tcp or a Unix stream socket, and " + from.word + " is none",
 			remedy:  "leave it out, or use tcp, unix, tls or ws",

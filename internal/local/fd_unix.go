@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tincan-ipc/tincan"
 )
 
-// A Socket is what an inherited descriptor turned out to be: one of the two is set.
-type Socket struct {
-	Listener net.Listener
-	Conn     net.Conn
-}
-
-// OpenFD takes over the descriptor of e: a socket, which if it listens is to
+// OpenFD takes over the descriptor of e: a socket, which if it listens, or has no peer, is to
 // be accepted from, or else a pipe, a file or a terminal.
 func (e *End) OpenFD() (Socket, error) {
 	flags, err := unix.FcntlInt(uintptr(e.FD), unix.F_GETFD, 0)
@@ -38,21 +35,58 @@ func (e *End) take(f *os.File) (Socket, error) {
 		return Socket{Conn: e.takeFile(f)}, nil
 	}
 	defer f.Close()
-	if kind != unix.SOCK_STREAM {
-		return Socket{}, errors.New("it is a socket for messages, and only stream sockets can be taken over")
-	}
+	return adopt(f, kind)
+}
+
+// adopt makes of f, a socket of kind, what package net has for it.
+func adopt(f *os.File, kind int) (s Socket, err error) {
+	fd := int(fdOf(f))
 	if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens != 0 {
 		ln, err := net.FileListener(f)
+		if packets, ok := ln.(*net.UnixListener); ok && kind != unix.SOCK_STREAM {
+			return Socket{Messages: packets}, nil
+		}
+		return Socket{Listener: ln}, err
+	}
+	if _, err := unix.Getpeername(fd); err != nil && kind == unix.SOCK_DGRAM {
+		c, err := net.FilePacketConn(f)
 		if err != nil {
 			return Socket{}, err
 		}
-		return Socket{Listener: ln}, nil
+		return Socket{Messages: c.(syscall.Conn)}, nil
 	}
 	c, err := net.FileConn(f)
-	if err != nil {
-		return Socket{}, err
+	if err != nil || kind == unix.SOCK_STREAM {
+		return Socket{Conn: c}, err
 	}
-	return Socket{Conn: c}, nil
+	m, err := tincan.AdoptMessageConn(c)
+	if err != nil {
+		return Socket{}, errors.Join(err, c.Close())
+	}
+	return Socket{MessageConn: m}, nil
+}
+
+// Carries reports what passes over the sockets of e, before they are taken over. What is no socket carries bytes.
+func (e *End) Carries() (streams, messages bool) {
+	look := func(fd uintptr) {
+		kind, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+		if err == nil && kind != unix.SOCK_STREAM {
+			messages = true
+		} else {
+			streams = true
+		}
+	}
+	switch e.Scheme {
+	case "fd":
+		look(uintptr(e.FD))
+	case "systemd":
+		for _, f := range passed() {
+			if f != nil && (e.Name == "" || f.Name() == e.Name) {
+				look(fdOf(f))
+			}
+		}
+	}
+	return streams || !messages, messages
 }
 
 // takeFile uses f in the directions that it was opened for.

@@ -5,10 +5,12 @@ package local
 
 import (
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/tincan-ipc/tincan"
 )
@@ -28,6 +30,16 @@ type End struct {
 	Name string
 
 	word string
+}
+
+// A Socket is what an inherited descriptor turned out to be: one of the fields is set.
+type Socket struct {
+	// Listener and Conn carry byte streams.
+	Listener net.Listener
+	Conn     net.Conn
+	// Messages is for [tincan.ListenConfig.AdoptMessage].
+	Messages    syscall.Conn
+	MessageConn tincan.MessageConn
 }
 
 // Schemes lists what the ends begin with.

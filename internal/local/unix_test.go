@@ -142,9 +142,22 @@ func TestFD(t *testing.T) {
 		t.Fatalf("a connection: %+v, %v", s, err)
 	}
 	_ = s.Conn.Close()
-	if s, err := take(datagrams.(*net.UDPConn)); err == nil {
-		t.Errorf("a datagram socket: %+v", s)
+	s, err = take(datagrams.(*net.UDPConn))
+	udp, ok := s.Messages.(*net.UDPConn)
+	if err != nil || !ok {
+		t.Fatalf("a datagram socket: %+v, %v", s, err)
 	}
+	_ = udp.Close()
+	peer, err := net.Dial("udp", datagrams.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	s, err = take(peer.(*net.UDPConn))
+	if err != nil || s.MessageConn == nil {
+		t.Fatalf("a datagram socket with a peer: %+v, %v", s, err)
+	}
+	_ = s.MessageConn.Close()
 	in, err := take(r)
 	if err != nil {
 		t.Fatal(err)
