@@ -1,0 +1,152 @@
+package pattern
+
+import (
+	"context"
+	"math"
+	"net"
+	"sync"
+
+	"github.com/tincan-ipc/tincan/zmtp"
+)
+
+// A balancer shares messages out among peers: to each in turn that has room. It is the routing
+// of the types that send so; those that receive otherwise than into the inbox override arrived.
+type balancer struct {
+	s      *socket
+	resent func(frames []byte, p *peer) // is told where a message that lost its peer went; may be nil
+
+	mu      sync.Mutex // guards what follows
+	peers   []*peer
+	next    int    // whose turn it is
+	backlog []byte // messages, as frames, that lost their peer while there was no other
+}
+
+// send queues m with one of the peers, which it gives. It waits while there is none, or none has room.
+func (b *balancer) send(ctx context.Context, m *outgoing) (*peer, error) {
+	if b.s.closing.Load() {
+		return nil, b.s.fail("send", net.ErrClosed)
+	}
+	if p, j := b.try(m); p != nil {
+		p.work(j, m)
+		return p, nil
+	}
+	var p *peer
+	var j job
+	err := b.s.until(ctx, func() bool {
+		if b.s.closing.Load() {
+			return true
+		}
+		p, j = b.try(m)
+		return p != nil
+	})
+	if err == nil && p == nil {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		return nil, b.s.fail("send", err)
+	}
+	p.work(j, m)
+	return p, nil
+}
+
+// try is send without waiting.
+func (b *balancer) try(m *outgoing) (*peer, job) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for range b.peers {
+		if b.next >= len(b.peers) {
+			b.next = 0
+		}
+		p := b.peers[b.next]
+		b.next++
+		if v, j := p.enqueue(m); v == queued {
+			return p, j
+		}
+	}
+	return nil, noJob
+}
+
+func (b *balancer) joined(p *peer) error {
+	b.add(p, math.MaxInt)
+	return nil
+}
+
+// add takes p in, unless there are as many peers as there may be, and gives it what waited for a peer.
+func (b *balancer) add(p *peer, most int) bool {
+	b.mu.Lock()
+	room := len(b.peers) < most
+	var backlog []byte
+	if room {
+		b.peers = append(b.peers, p)
+		backlog, b.backlog = b.backlog, nil
+	}
+	b.mu.Unlock()
+	b.resend(backlog)
+	return room
+}
+
+// left gives p's unsent messages to the other peers, or keeps them for the next.
+func (b *balancer) left(p *peer, unsent []byte) int {
+	b.mu.Lock()
+	for i, q := range b.peers {
+		if q == p {
+			b.peers = append(b.peers[:i], b.peers[i+1:]...)
+			break
+		}
+	}
+	b.mu.Unlock()
+	b.resend(unsent)
+	return 0
+}
+
+// resend shares out messages, as frames, even where there is no room: they have been accepted.
+func (b *balancer) resend(frames []byte) {
+	for len(frames) > 0 {
+		var one []byte
+		if one, frames = nextMessage(frames); one == nil {
+			continue
+		}
+		m := outgoing{frames: one, size: len(one), forced: true}
+		p, j := b.try(&m)
+		if p == nil {
+			b.keep(one)
+		}
+		if b.resent != nil {
+			b.resent(one, p)
+		}
+		if p != nil {
+			p.work(j, &m)
+		}
+	}
+}
+
+// keep holds a message for the next peer.
+func (b *balancer) keep(frames []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.backlog = append(b.backlog, frames...)
+}
+
+// nextMessage takes the next message or command off frames. Of a command nothing is given.
+func nextMessage(frames []byte) (one, rest []byte) {
+	rest = frames
+	for {
+		var f zmtp.Flags
+		if f, _, rest = cut(rest); f&zmtp.FlagCommand != 0 {
+			return nil, rest
+		} else if f&zmtp.FlagMore == 0 {
+			return frames[:len(frames)-len(rest)], rest
+		}
+	}
+}
+
+func (b *balancer) arrived(p *peer, c *chunk) { b.s.inbox.put(p, c) }
+
+func (b *balancer) command(*peer, zmtp.Command) error { return nil }
+
+// kept gives how many messages wait for a peer to come.
+func (b *balancer) kept() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return countMessages(b.backlog)
+}

@@ -1,0 +1,170 @@
+package pattern
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tincan-ipc/tincan/zmtp"
+)
+
+// Lengths of the buffers that connections are read into. Many small messages come with one read;
+// a stream of longer ones gets the large buffers. Beyond them a message has a buffer of its own.
+const (
+	tinyChunk  = 512
+	smallChunk = 64 << 10
+	largeChunk = 256 << 10
+	// compact is the length up to which what was read is copied, so that a short message that
+	// waits does not hold a buffer for many.
+	compact = 4 << 10
+)
+
+// A chunk is a run of whole messages as they came, as frames without encryption. The reader of a
+// connection fills it, an inbox hands out its messages one by one, and when the
+// last of these is released its memory is used again.
+type chunk struct {
+	buf  []byte
+	off  int // where the first message that wasn't handed out begins
+	msgs int // messages that were not handed out
+	refs atomic.Int32
+	pool *sync.Pool // where buf comes from, or nil
+
+	sifted uint64 // how many cancellations of the socket's own it was filtered after
+}
+
+func newPool(size int) *sync.Pool {
+	return &sync.Pool{New: func() any {
+		return &chunk{buf: make([]byte, 0, size)}
+	}}
+}
+
+var (
+	tinyChunks  = newPool(tinyChunk)
+	smallChunks = newPool(smallChunk)
+	largeChunks = newPool(largeChunk)
+)
+
+func pooledChunk(large bool) *chunk {
+	pool := smallChunks
+	if large {
+		pool = largeChunks
+	}
+	c := pool.Get().(*chunk)
+	c.pool = pool
+	return c
+}
+
+// compactChunk gives a chunk for a copy of b.
+func compactChunk(b []byte) *chunk {
+	if len(b) > tinyChunk {
+		return &chunk{buf: slices.Clone(b)}
+	}
+	c := tinyChunks.Get().(*chunk)
+	c.pool = tinyChunks
+	c.buf = append(c.buf, b...)
+	return c
+}
+
+// release tells that n of c's messages are no longer used.
+func (c *chunk) release(n int) {
+	if c.refs.Add(int32(-n)) == 0 {
+		c.free()
+	}
+}
+
+// free gives c's memory back. Nobody may refer to it any more.
+func (c *chunk) free() {
+	if c.pool != nil {
+		c.buf, c.off, c.msgs = c.buf[:0], 0, 0
+		c.pool.Put(c)
+	}
+}
+
+// seal makes c of n messages ready to be handed out.
+func (c *chunk) seal(n int) {
+	c.off, c.msgs = 0, n
+	c.refs.Store(int32(n))
+}
+
+// cut takes the next frame off b, which begins with a whole one.
+func cut(b []byte) (f zmtp.Flags, body, rest []byte) {
+	f = zmtp.Flags(b[0])
+	if f&zmtp.FlagLong == 0 {
+		end := 2 + int(b[1])
+		return f, b[2:end:end], b[end:]
+	}
+	end := zmtp.MaxHeader + int(binary.BigEndian.Uint64(b[1:]))
+	return f, b[zmtp.MaxHeader:end:end], b[end:]
+}
+
+// cutMessage takes the next message off b and appends its parts to parts.
+func cutMessage(b []byte, parts [][]byte) (_ [][]byte, rest []byte) {
+	for {
+		f, body, after := cut(b)
+		parts = append(parts, body)
+		if b = after; f&zmtp.FlagMore == 0 {
+			return parts, b
+		}
+	}
+}
+
+// frameSize gives the length of a frame with a body of n bytes.
+func frameSize(n int) int {
+	if n <= 255 {
+		return 2 + n
+	}
+	return zmtp.MaxHeader + n
+}
+
+// A Message is a received message that was borrowed: its parts lie in the buffer that they were read into.
+type Message struct {
+	// Parts are the message's, one or more. They are valid until Release and may be overwritten meanwhile.
+	Parts [][]byte
+
+	peer  *peer
+	chunk *chunk
+	last  bool      // of the chunk
+	few   [4][]byte // most messages have no more parts
+}
+
+var messages = sync.Pool{New: func() any { return new(Message) }}
+
+// Peer describes the peer that the message came from.
+func (m *Message) Peer() PeerInfo { return m.peer.info() }
+
+// Release gives the message's memory back. Neither m nor its parts may be used afterwards.
+// It must be called once.
+func (m *Message) Release() {
+	c := m.chunk
+	m.Parts, m.peer, m.chunk = nil, nil, nil
+	clear(m.few[:])
+	messages.Put(m)
+	c.release(1)
+}
+
+// keep copies the message into memory of its own, with one allocation for all bytes, and releases it. Where the chunk holds no
+// other message, and isn't used again, nothing is copied.
+func (m *Message) keep() [][]byte {
+	parts := make([][]byte, len(m.Parts))
+	if m.last && m.chunk.pool == nil && m.chunk.refs.Load() == 1 {
+		copy(parts, m.Parts)
+		if m.peer.s.inbox.addressed {
+			parts[0] = slices.Clone(parts[0])
+		}
+		m.Release()
+		return parts
+	}
+	size := 0
+	for _, p := range m.Parts {
+		size += len(p)
+	}
+	buf := make([]byte, 0, size)
+	for i, p := range m.Parts {
+		begin := len(buf)
+		buf = append(buf, p...)
+		parts[i] = buf[begin:len(buf):len(buf)]
+	}
+	m.Release()
+	return parts
+}
