@@ -3,6 +3,7 @@ package pattern
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -21,6 +22,8 @@ type inbox struct {
 	aside   int         // messages of peers that are skipped
 	counts  Counters    // of all peers that there ever were
 	closed  bool
+	pausing bool    // what was read is put, and no more is read
+	paused  []*peer // whose readers wait for the end of that
 }
 
 // arrivals are a peer's part of the inbox, whose mutex guards them.
@@ -32,6 +35,7 @@ type arrivals struct {
 	held    bool // nothing is to be taken, for the outbound queue is full
 	skipped bool // and so it is not among the active, though it has messages
 	room    gate
+	paused  bool // it is among those of the inbox
 	counts  Counters
 }
 
@@ -49,12 +53,26 @@ func (q *inbox) put(p *peer, c *chunk) {
 		c.free()
 		return
 	}
-	if p.in.chunks.len() == 0 {
+	p.in.chunks.push(c)
+	q.added(p, c)
+	for (q.pausing || q.full(p)) && !q.closed && !p.isDead() {
+		if q.pausing && !p.in.paused {
+			p.in.paused = true
+			q.paused = append(q.paused, p)
+		}
+		p.in.stalled = true
+		p.in.room.wait(context.Background(), &q.mu)
+	}
+	p.in.stalled = false
+}
+
+// added counts c, which is among p's chunks now.
+func (q *inbox) added(p *peer, c *chunk) {
+	if p.in.chunks.len() == 1 {
 		if p.in.skipped = p.in.held; !p.in.skipped {
 			q.active.push(p)
 		}
 	}
-	p.in.chunks.push(c)
 	p.in.msgs += c.msgs
 	p.in.bytes += len(c.buf)
 	if p.in.skipped {
@@ -63,11 +81,6 @@ func (q *inbox) put(p *peer, c *chunk) {
 		q.waiting += c.msgs
 		q.arrived.open()
 	}
-	for q.full(p) && !q.closed && !p.isDead() {
-		p.in.stalled = true
-		p.in.room.wait(context.Background(), &q.mu)
-	}
-	p.in.stalled = false
 }
 
 // take waits for the next message. The errors are ctx's and [net.ErrClosed].
@@ -83,6 +96,7 @@ func (q *inbox) take(ctx context.Context) (*Message, error) {
 		if ctx.Err() != nil {
 			return nil, ctxError(ctx)
 		}
+		q.resume()
 		q.arrived.wait(ctx, &q.mu)
 	}
 	q.next(m)
@@ -92,9 +106,56 @@ func (q *inbox) take(ctx context.Context) (*Message, error) {
 	return m, nil
 }
 
+// pause lets no more be read of any peer, until take waits again.
+func (q *inbox) pause() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pausing = true
+}
+
+// resume ends a pause. q.mu is held.
+func (q *inbox) resume() {
+	q.pausing = false
+	for _, p := range q.paused {
+		p.in.paused = false
+		p.in.room.open()
+	}
+	q.paused = nil
+}
+
+// putBack makes m, which was taken and is not used any more, the first of its peer's messages again.
+func (q *inbox) putBack(m *Message) {
+	parts := m.Parts
+	if q.addressed {
+		parts = parts[1:]
+	}
+	frames := message(parts)
+	c := &chunk{buf: frames.appendTo(make([]byte, 0, frames.size)), sifted: m.chunk.sifted}
+	c.seal(1)
+	p, counted := m.peer, m.chunk.buf != nil // what went ahead was not
+	m.Release()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	p.in.chunks.unpop(c)
+	q.added(p, c)
+	if !counted {
+		return
+	}
+	p.in.counts.Received--
+	p.in.counts.ReceivedBytes -= uint64(frames.size)
+	q.counts.Received--
+	q.counts.ReceivedBytes -= uint64(frames.size)
+}
+
 // ready reports whether there is a message to take, and puts aside the peers that are held back.
 func (q *inbox) ready() bool {
 	for q.waiting > 0 {
+		if q.active.len() == 0 {
+			return true // something goes ahead
+		}
 		p := q.active.first()
 		if !p.in.held {
 			return true
@@ -261,4 +322,14 @@ func (f *fifo[T]) pop() T {
 		f.items, f.head = f.items[:0], 0
 	}
 	return item
+}
+
+// unpop puts item before the first.
+func (f *fifo[T]) unpop(item T) {
+	if f.head == 0 {
+		f.items = slices.Insert(f.items, 0, item)
+		return
+	}
+	f.head--
+	f.items[f.head] = item
 }
