@@ -8,10 +8,10 @@ PLATFORMS = linux/amd64 linux/arm64 windows/amd64 darwin/arm64 freebsd/amd64
 RACE      = $(shell .ci/deps check race && echo -race)
 tool      = $$(go -C $(CURDIR)/tools tool -n $(1))
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt fmt-check interop fuzz soak bench cross wine vuln repro docs deps ci clean
+.PHONY: help build test lint fmt fmt-check interop interop-full fuzz soak bench cross wine vuln repro docs deps ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 build: ## the static command, bin/tincan
 	$(GOBUILD) -o bin/ ./cmd/tincan
 test: ## every test of every module, with the race detector
@@ -19,8 +19,10 @@ test: ## every test of every module, with the race detector
 	go test -run 'Idle|SlowReader|Allocat' . ./service ./internal/cli # at full size, which the race detector forbids
 	cd bench && go vet ./... && go test ./...
 	@if .ci/deps check interop; then $(MAKE) --no-print-directory interop; else echo 'interop: NOT RUN' >&2; test -z "$$CI"; fi
-interop: ## peers in C, Java and Python, socat, ncat, curl, openssl
+interop: ## peers in C, Java, Python and Node, ZeroMQ's among them, socat, ncat, curl, openssl
 	cd interop && go vet ./... && go test -count=1 ./...
+interop-full: ## every setting of the ZeroMQ matrix, not one a row: a quarter of an hour
+	cd interop && TINCAN_MATRIX=full go test -count=1 -timeout=60m -run TestMatrix .
 lint: ## golangci-lint on every module, shellcheck
 	@set -e; for m in . interop bench; do (set -x; cd $$m && $(call tool,golangci-lint) run); done
 	shellcheck .ci/*

@@ -42,6 +42,8 @@ func buildAndRun(m *testing.M) (int, error) {
 	for _, name := range []string{
 		"echo/producer", "echo/consumer", "increment/client", "increment/server",
 		"hello/client", "hello/server", "calculator/client", "calculator/server",
+		"notifications/publisher", "notifications/subscriber", "pipeline/producer", "pipeline/consumer",
+		"workers/client", "workers/queue", "workers/worker", "request-reply/client", "request-reply/server",
 	} {
 		if out, err := exec.Command("go", "build", "-o", program(name), "./"+name).CombinedOutput(); err != nil { //nolint:noctx // the build has the test's time
 			return 1, errors.Join(errors.New(string(out)), err)

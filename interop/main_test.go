@@ -42,6 +42,8 @@ var debian = map[string]string{
 	"ncat":    "ncat",
 	"curl":    "curl",
 	"openssl": "openssl",
+	"node":    "nodejs",
+	"npm":     "npm",
 }
 
 // tool returns the path of a tool.

@@ -97,12 +97,8 @@ var parties = []party{
 		return []string{filepath.Join(builtC(t), program)}
 	}),
 	peer("java", func(t *testing.T, program string) []string {
-		class := ""
-		for word := range strings.SplitSeq(program, "_") {
-			class += strings.ToUpper(word[:1]) + word[1:]
-		}
 		// These runs are short: start quickly rather than run fast.
-		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", builtJava(t), class}
+		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", builtJava(t), className(program)}
 	}),
 	peer("python", func(_ *testing.T, program string) []string {
 		return []string{"python3", filepath.Join("python", program+".py")}

@@ -171,9 +171,24 @@ func (p *process) wantStatus(want int) {
 // terminate asks a program to end.
 func (p *process) terminate() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	p.signal(syscall.SIGTERM)
+}
+
+// signal sends a signal, unless the program has ended.
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatalf("%s: %v", p, err)
 	}
+}
+
+// kill ends a program at once, and waits until it is gone.
+func (p *process) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatalf("%s: %v", p, err)
+	}
+	<-p.done
 }
 
 // run runs a program on this input to its end. It wants status 0, and returns the output.
