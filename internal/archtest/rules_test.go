@@ -55,7 +55,7 @@ var rules = []rule{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
 		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/shirou/gopsutil/v4", "github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
-		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go",
+		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go", "github.com/HdrHistogram/hdrhistogram-go",
 	}},
 	{pkg: "cmd/tincan", module: []string{"internal/cli"}},
 	{pkg: "examples/...", module: public},
