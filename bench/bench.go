@@ -41,6 +41,9 @@ func (l *lab) missingFor(w work) func(contender) string {
 			return "a second core"
 		}
 		needs := []command{c.server(at), c.client(at)}
+		if c.broker != nil {
+			needs = append(needs, c.broker(at))
+		}
 		if c.relay != nil {
 			needs = append(needs, c.relay(at, address{scheme: w.to}))
 		}
@@ -75,7 +78,11 @@ func (l *lab) newRun(w work, c contender) (run, error) {
 	if err != nil {
 		return run{}, err
 	}
-	r := run{at: at, client: c.client(at), place: w.place}
+	r := run{at: at, client: c.client(at), place: w.place, patient: c.patient}
+	if c.broker != nil {
+		broker := c.broker(at)
+		r.broker = &broker
+	}
 	if c.relay == nil {
 		r.server = c.server(at)
 		return r, nil
@@ -112,11 +119,7 @@ func measureClient(ctx context.Context, l *lab, r run) ([]float64, error) {
 func (l *lab) startServing(ctx context.Context, r run) (subject *process, stop func(), err error) {
 	serverCore, clientCore := l.coresOf(r.place)
 	if r.relay == nil {
-		server, err := l.startServer(ctx, r.server, r.at, serverCore)
-		if err != nil {
-			return nil, nil, err
-		}
-		return server, server.stop, nil
+		return l.startBrokered(ctx, r, serverCore)
 	}
 	server, err := l.startServer(ctx, r.server, r.to, clientCore)
 	if err != nil {
@@ -128,6 +131,30 @@ func (l *lab) startServing(ctx context.Context, r run) (subject *process, stop f
 		return nil, nil, err
 	}
 	return relay, func() { relay.stop(); server.stop() }, nil
+}
+
+// startBrokered starts the broker, where there is one, and the server.
+func (l *lab) startBrokered(ctx context.Context, r run, core int) (server *process, stop func(), err error) {
+	stopBroker := func() {}
+	if r.broker != nil {
+		broker, err := l.startServer(ctx, *r.broker, r.at, core)
+		if err != nil {
+			return nil, nil, err
+		}
+		stopBroker = broker.stop
+	}
+	if r.patient {
+		if server, err = l.start(ctx, r.server, core); err == nil {
+			server.serve()
+		}
+	} else {
+		server, err = l.startServer(ctx, r.server, r.at, core)
+	}
+	if err != nil {
+		stopBroker()
+		return nil, nil, err
+	}
+	return server, func() { server.stop(); stopBroker() }, nil
 }
 
 // startServer starts a server and waits until it is there.

@@ -16,6 +16,12 @@ import (
 //go:embed c
 var cSources embed.FS
 
+// cLibraries are what programs in C need beside the C library, by the program's name.
+var cLibraries = map[string]struct{ header, link, pkg string }{
+	"zeromq": {"zmq.h", "-lzmq", "libzmq3-dev"},
+	"nng":    {"nng/nng.h", "-lnng", "libnng-dev"},
+}
+
 // A lab holds what contenders run with: programs, addresses, cores.
 type lab struct {
 	dir      string // for sockets and what was built
@@ -74,8 +80,8 @@ func (l *lab) lacks(commands ...command) string {
 	return ""
 }
 
-// compileAll builds the programs in C. Without a compiler they are missing;
-// with one, a program that doesn't compile is an error.
+// compileAll builds the programs in C. Without a compiler or their library they are missing;
+// with them, a program that doesn't compile is an error.
 func (l *lab) compileAll(ctx context.Context) error {
 	entries, err := cSources.ReadDir("c")
 	if err != nil {
@@ -92,14 +98,30 @@ func (l *lab) compileAll(ctx context.Context) error {
 			continue
 		}
 		bin := filepath.Join(src, name)
-		l.note("c/"+name, bin, noGCC)
-		if noGCC != nil {
+		lacking := noGCC
+		args := []string{"-O2", "-o", bin, bin + ".c"}
+		if library, ok := cLibraries[name]; ok && noGCC == nil {
+			args = append(args, library.link)
+			lacking = hasHeader(ctx, gcc, library.header, library.pkg)
+		}
+		l.note("c/"+name, bin, lacking)
+		if lacking != nil {
 			continue
 		}
-		out, err := exec.CommandContext(ctx, gcc, "-O2", "-o", bin, bin+".c").CombinedOutput()
+		out, err := exec.CommandContext(ctx, gcc, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("compiling %s: %w\n%s", e.Name(), err, out)
 		}
+	}
+	return nil
+}
+
+// hasHeader gives an error that names pkg, Debian's package, where the compiler doesn't find a header of it.
+func hasHeader(ctx context.Context, gcc, header, pkg string) error {
+	c := exec.CommandContext(ctx, gcc, "-E", "-")
+	c.Stdin = strings.NewReader("#include <" + header + ">\n")
+	if c.Run() != nil {
+		return fmt.Errorf("no %s: Debian's package %s", header, pkg)
 	}
 	return nil
 }

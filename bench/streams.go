@@ -233,28 +233,33 @@ func parseLoad(args []string) (size int, limit time.Duration, err error) {
 // timeTrips makes round trips for so long, after a fifth of it to warm up, and
 // prints the microseconds of one.
 func timeTrips(limit time.Duration, trip func() error) error {
-	once := func(limit time.Duration) (time.Duration, error) {
+	rate, err := perSecond(limit, trip)
+	if err != nil {
+		return err
+	}
+	fmt.Println(1e6 / rate)
+	return nil
+}
+
+// perSecond does something for so long, after a fifth of it to warm up, and gives how often in a second.
+func perSecond(limit time.Duration, once func() error) (float64, error) {
+	repeat := func(limit time.Duration) (float64, error) {
 		const chunk = 64 // the clock costs something too
 		start := time.Now()
-		for n := time.Duration(0); ; {
+		for n := 0; ; {
 			for range chunk {
-				if err := trip(); err != nil {
+				if err := once(); err != nil {
 					return 0, err
 				}
 			}
 			n += chunk
 			if took := time.Since(start); took >= limit {
-				return took / n, nil
+				return float64(n) / took.Seconds(), nil
 			}
 		}
 	}
-	if _, err := once(limit / 5); err != nil {
-		return err
+	if _, err := repeat(limit / 5); err != nil {
+		return 0, err
 	}
-	took, err := once(limit)
-	if err != nil {
-		return err
-	}
-	fmt.Println(float64(took) / float64(time.Microsecond))
-	return nil
+	return repeat(limit)
 }

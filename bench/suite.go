@@ -21,6 +21,7 @@ func suites() []suite {
 	return []suite{
 		streamSuite(), packetSuite(), connectionSuite(), idleSuite(), udpSuite(),
 		relaySuite(), relayTripSuite(), relayUDPSuite(), relayMemorySuite(),
+		messageTripSuite(), messageFlowSuite(), messagePeerSuite(), fanOutSuite(), callerSuite(), idlePeerSuite(),
 	}
 }
 
@@ -74,8 +75,12 @@ type contender struct {
 	name           string
 	server, client func(at address) command
 	// relay stands between the two, at an address of its own; nil where they meet without one.
-	relay  func(from, to address) command
-	target *target // nil where nothing is promised
+	relay func(from, to address) command
+	// broker is what both go to at the address, on the server's core; nil where the server is there itself.
+	broker func(at address) command
+	// patient is for a client that waits for the server itself, which then isn't tried before.
+	patient bool
+	target  *target // nil where nothing is promised
 }
 
 // A target is what a contender has to reach.
@@ -149,6 +154,8 @@ type run struct {
 	at             address // where the client goes
 	server, client command
 	relay          *command // between them, nil for none
+	broker         *command // that both go to, nil for none
+	patient        bool     // the client waits for the server
 	to             address  // where it finds the server
 	place          placement
 }
