@@ -74,6 +74,43 @@ func TestOneRepetition(t *testing.T) {
 	}
 }
 
+// Every library passes messages in every work that it takes part in: what comes is counted and checked.
+func TestOneMessageRepetition(t *testing.T) {
+	l := testLab(t)
+	if err := l.compileAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o := options{time: 10 * time.Millisecond}
+	const tcp = "tcp" // which all speak
+	works := []work{
+		messageTrips(o, tcp, same), messageTrips(o, "unix", same), messageFlow(o, 0, tcp, same), messageFlow(o, 1, "unix", same), messageFlow(o, 2, tcp, same),
+		peerTrips(o, "unix", same), peerFlow(o, 0, "unix", same), fanOut(o, 10, tcp, same), fanOutTopics(o, tcp, same),
+		inlineCallers(o, tcp, same), goroutineCallers(o, tcp, same), idlePeers(tcp, 100),
+	}
+	for _, w := range works {
+		for _, c := range w.contenders {
+			if why := l.missingFor(w)(c); why != "" {
+				lacks(t, w.name, c.name, why)
+				continue
+			}
+			v, err := l.once(w, o.time)(t.Context(), c)
+			if err != nil || len(v) != 1 || v[0] <= 0 {
+				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
+			}
+		}
+	}
+}
+
+// lacks tells that a contender needs what isn't there, which in CI is a failure.
+func lacks(t *testing.T, work, contender, why string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Errorf("%s, %s: no %s", work, contender, why)
+		return
+	}
+	t.Logf("%s, %s: no %s", work, contender, why)
+}
+
 // A relay stands between the two, and the one that is measured is the relay.
 func TestOneRelayedRepetition(t *testing.T) {
 	l := testLab(t)
@@ -91,7 +128,7 @@ func TestOneRelayedRepetition(t *testing.T) {
 				continue
 			}
 			if why := l.missingFor(w)(c); why != "" {
-				t.Logf("%s, %s: no %s", w.name, c.name, why)
+				lacks(t, w.name, c.name, why)
 				continue
 			}
 			v, err := l.once(w, o.time)(t.Context(), c)
@@ -178,7 +215,7 @@ func testLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	return &lab{dir: dir, programs: map[string]string{goProgram: self}, cores: cores}
+	return &lab{dir: dir, programs: map[string]string{goProgram: self}, missing: map[string]string{}, cores: cores}
 }
 
 func TestLacks(t *testing.T) {
@@ -232,6 +269,9 @@ func TestSuitesAreWhole(t *testing.T) {
 				names = append(names, c.name)
 				at := address{"unix", "/x"}
 				sides := []command{c.server(at), c.client(at)}
+				if c.broker != nil {
+					sides = append(sides, c.broker(at))
+				}
 				if c.relay != nil {
 					sides = append(sides, c.relay(at, address{"unix", "/y"}))
 				}

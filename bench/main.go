@@ -136,7 +136,7 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer func() { _ = l.close() }() // the numbers are worth more than a folder left behind
 
-	r := &report{Time: time.Now().UTC(), System: describeSystem(ctx, len(cores)), Repetitions: c.reps, LoadSeconds: c.time.Seconds()}
+	r := &report{Time: time.Now().UTC(), System: l.describeSystem(ctx), Repetitions: c.reps, LoadSeconds: c.time.Seconds()}
 	r.System.write(out)
 	fmt.Fprintf(out, "%d interleaved repetitions, loads of %v\n", c.reps, c.time)
 	for _, j := range jobs {

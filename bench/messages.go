@@ -62,9 +62,12 @@ func messageParties() map[string]party {
 	}
 }
 
+// cPrograms are the programs of libraries in C, and of none.
+var cPrograms = map[string]string{"libzmq": "zeromq", "nng": "nng", "C": "flow"}
+
 // messageSide is what one side of a library runs: a program in C or a party of this binary, whose verbs are the same.
 func messageSide(library, verb string, args ...string) command {
-	if program, ok := map[string]string{"libzmq": "zeromq", "nng": "nng", "C": "flow"}[library]; ok {
+	if program, ok := cPrograms[library]; ok {
 		return cParty(program, append([]string{verb}, args...)...)
 	}
 	return goParty("message-"+verb, append([]string{library}, args...)...)

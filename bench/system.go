@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,17 +25,53 @@ type system struct {
 	Versions map[string]string `json:"versions"`         // of the compiler and the rivals; those that are missing are left out
 }
 
-// versionCommands print what version a program is.
-var versionCommands = [][]string{{"gcc", "--version"}, {"socat", "-V"}, {"ncat", "--version"}, {"haproxy", "-v"}}
+// A versioned is a program that prints what version it is, or of what library.
+type versioned struct {
+	name string
+	argv []string
+}
 
-func describeSystem(ctx context.Context, cores int) system {
+// rivalModules are the rivals that are compiled in.
+var rivalModules = map[string]string{
+	"go.nanomsg.org/mangos/v3":          "mangos",
+	"github.com/go-zeromq/zmq4":         "zmq4",
+	"github.com/nats-io/nats.go":        "nats.go",
+	"github.com/nats-io/nats-server/v2": "nats-server",
+	"google.golang.org/grpc":            "gRPC",
+	"github.com/containerd/ttrpc":       "ttrpc",
+}
+
+// versioned lists the programs that are there.
+func (l *lab) versioned() []versioned {
+	list := []versioned{
+		{"gcc", []string{"gcc", "--version"}},
+		{"socat", []string{"socat", "-V"}},
+		{"ncat", []string{"ncat", "--version"}},
+		{"haproxy", []string{"haproxy", "-v"}},
+	}
+	for library, program := range cPrograms {
+		if path, ok := l.programs["c/"+program]; ok && cLibraries[program].link != "" {
+			list = append(list, versioned{library, []string{path, "version"}})
+		}
+	}
+	return list
+}
+
+func (l *lab) describeSystem(ctx context.Context) system {
 	s := system{
 		Kernel: firstLine(readFile("/proc/sys/kernel/ostype")) + " " + firstLine(readFile("/proc/sys/kernel/osrelease")),
-		CPU:    cpuName(readFile("/proc/cpuinfo")), Cores: cores, Go: runtime.Version(), Versions: map[string]string{},
+		CPU:    cpuName(readFile("/proc/cpuinfo")), Cores: len(l.cores), Go: runtime.Version(), Versions: map[string]string{},
 	}
-	for _, c := range versionCommands {
-		if out := output(ctx, c...); len(out) > 0 {
-			s.Versions[c[0]] = versionIn(string(out))
+	for _, v := range l.versioned() {
+		if out := output(ctx, v.argv...); len(out) > 0 {
+			s.Versions[v.name] = versionIn(string(out))
+		}
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if name, ok := rivalModules[m.Path]; ok {
+				s.Versions[name] = m.Version
+			}
 		}
 	}
 	s.Commit = firstLine(output(ctx, "git", "rev-parse", "--short=12", "HEAD"))
@@ -44,10 +83,8 @@ func describeSystem(ctx context.Context, cores int) system {
 
 func (s system) write(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s, %d cores, %s", s.Kernel, s.CPU, s.Cores, s.Go)
-	for _, c := range versionCommands {
-		if v := s.Versions[c[0]]; v != "" {
-			fmt.Fprintf(w, ", %s %s", c[0], v)
-		}
+	for _, name := range slices.Sorted(maps.Keys(s.Versions)) {
+		fmt.Fprintf(w, ", %s %s", name, s.Versions[name])
 	}
 	if s.Commit != "" {
 		fmt.Fprintf(w, ", tincan %s", s.Commit)

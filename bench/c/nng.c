@@ -4,7 +4,8 @@
  *   nng answer URL                  REP: answers with the request
  *   nng request URL SIZE SECONDS    REQ: prints the microseconds of one round trip
  *   nng push URL SIZE               PUSH: numbered messages as fast as it goes
- *   nng pull URL SIZE SECONDS       PULL: prints the thousand that came in a second */
+ *   nng pull URL SIZE SECONDS       PULL: prints the thousand that came in a second
+ *   nng version                     prints that of the library */
 #include "pace.h"
 
 #include <nng/nng.h>
@@ -126,6 +127,8 @@ static double pull(nng_socket s, size_t size, double limit)
 int main(int argc, char **argv)
 {
 	begin();
+	if (argc == 2 && strcmp(argv[1], "version") == 0)
+		return puts(nng_version()) < 0;
 	if (argc < 3)
 		usage("nng VERB URL ...");
 	const char *verb = argv[1], *url = argv[2];

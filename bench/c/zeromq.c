@@ -7,7 +7,8 @@
  *   zeromq serve URL                                           ROUTER: sends back whatever comes
  *   zeromq call URL CALLERS SIZE SECONDS                       DEALER: so many requests under way; prints the thousand answers in a second
  *   zeromq publish URL SIZE TOPICS                             PUB that doesn't drop: the topics in turn
- *   zeromq subscribe URL SIZE SUBSCRIBERS TOPICS SECONDS       so many SUBs; prints the thousand deliveries in a second */
+ *   zeromq subscribe URL SIZE SUBSCRIBERS TOPICS SECONDS       so many SUBs; prints the thousand deliveries in a second
+ *   zeromq version                                             prints that of the library */
 #include "pace.h"
 
 #include <zmq.h>
@@ -49,6 +50,14 @@ static void *dialled(int type, const char *url)
 	void *s = opened(type);
 	must("zmq_connect", zmq_connect(s, endpoint_of(url)));
 	return s;
+}
+
+__attribute__((noreturn)) static void print_version(void)
+{
+	int major, minor, patch;
+	zmq_version(&major, &minor, &patch);
+	printf("%d.%d.%d\n", major, minor, patch);
+	exit(0);
 }
 
 /* echo sends back whatever comes, part by part. */
@@ -249,6 +258,8 @@ static double subscribe(const char *url, size_t size, int n, int topics, double 
 int main(int argc, char **argv)
 {
 	begin();
+	if (argc == 2 && strcmp(argv[1], "version") == 0)
+		print_version();
 	if (argc < 3)
 		usage("zeromq VERB URL ...");
 	const char *verb = argv[1], *url = argv[2];
