@@ -29,8 +29,8 @@ type messenger struct {
 	// subscribe gives what follows the topic.
 	publish   func(ctx context.Context, at address) (send, error)
 	subscribe func(ctx context.Context, at address, topics []string) (receive, error)
-	// lossy is for those that drop what a slow receiver of push can't take.
-	lossy bool
+	// lossyPush drops what a slow receiver can't take; keptPublish waits for slow subscribers.
+	lossyPush, keptPublish bool
 }
 
 type (
@@ -51,6 +51,8 @@ var messengers = map[string]messenger{
 	"NATS":    natsMessenger,
 	"gRPC":    grpcMessenger,
 	"ttrpc":   ttrpcMessenger,
+
+	"tincan": patternMessenger, "tincan inline": patternInline,
 }
 
 // messageParties are both sides of all works over messages.
@@ -166,7 +168,7 @@ func pushMessages(ctx context.Context, args []string) error {
 		return err
 	}
 	var p *pacer
-	if m.lossy {
+	if m.lossyPush {
 		if p, err = listenPace(ctx, at, min(16<<10, 16<<20/size)); err != nil {
 			return err
 		}
@@ -207,7 +209,7 @@ func pullMessages(ctx context.Context, args []string) error {
 		return err
 	}
 	had := func(int, uint64) {}
-	if m.lossy {
+	if m.lossyPush {
 		r, err := dialPace(ctx, at, 1)
 		if err != nil {
 			return err

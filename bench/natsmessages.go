@@ -26,7 +26,7 @@ var natsMessenger = messenger{
 		}, err
 	},
 	subscribe: func(_ context.Context, at address, topics []string) (receive, error) { return natsReceive(at, topics...) },
-	lossy:     true,
+	lossyPush: true,
 }
 
 func (a address) natsURL() string { return "nats://" + a.at }
