@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,7 +229,7 @@ func TestLacks(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range []string{"-reps 4", "-time 1ms", "-time 31s", "-run (", "-nonsense", "word"} {
+	for _, args := range []string{"-reps 4", "-time 1ms", "-time 31s", "-run (", "-contenders (", "-nonsense", "word"} {
 		if _, err := parseFlags(strings.Fields(args), io.Discard); !errors.Is(err, errUsage) {
 			t.Errorf("%s: %v", args, err)
 		}
@@ -288,6 +289,25 @@ func TestSuitesAreWhole(t *testing.T) {
 				t.Errorf("%s: what is measured beside has other contenders", title)
 			}
 		}
+	}
+}
+
+func TestChosenContenders(t *testing.T) {
+	names := func(cs []contender) (names []string) {
+		for _, c := range cs {
+			names = append(names, c.name)
+		}
+		return names
+	}
+	all := []contender{{name: "A"}, {name: "B"}, {name: "C"}}
+	w := work{base: "B", contenders: all, beside: &work{base: "B", contenders: all}}
+	got := w.of(regexp.MustCompile("^C"))
+	want := []string{"B", "C"}
+	if !slices.Equal(names(got.contenders), want) || !slices.Equal(names(got.beside.contenders), want) {
+		t.Errorf("%v and %v, want %v", names(got.contenders), names(got.beside.contenders), want)
+	}
+	if len(names(w.contenders)) != 3 || len(w.beside.contenders) != 3 {
+		t.Error("the work itself was changed")
 	}
 }
 

@@ -42,6 +42,7 @@ type config struct {
 	options
 	reps     int
 	only     *regexp.Regexp
+	of       *regexp.Regexp
 	json     string
 	profiles string
 	require  bool
@@ -56,6 +57,7 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(out)
 	only := f.String("run", "", "only works whose \"suite: work, placement\" matches this `regexp`")
+	of := f.String("contenders", "", "only contenders whose name matches this `regexp`, and what ratios are taken to")
 	f.IntVar(&c.reps, "reps", minReps, "repetitions of each work, 5 or more")
 	f.DurationVar(&c.time, "time", time.Second, "length of one load, from 10ms to 30s; a fifth of it is added to warm up")
 	f.StringVar(&c.json, "json", "results/latest.json", "save the numbers in this `file`; empty for none")
@@ -77,7 +79,10 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 	case c.time < 10*time.Millisecond || c.time > 30*time.Second:
 		err = fmt.Errorf("-time %v: it goes from 10ms to 30s", c.time)
 	default:
-		c.only, err = regexp.Compile(*only)
+		var onlyErr, ofErr error
+		c.only, onlyErr = regexp.Compile(*only)
+		c.of, ofErr = regexp.Compile(*of)
+		err = errors.Join(onlyErr, ofErr)
 	}
 	if err != nil {
 		fmt.Fprintf(out, "bench: %v\n", err)
@@ -106,7 +111,7 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 			if !c.only.MatchString(title) {
 				continue
 			}
-			jobs = append(jobs, job{s.name, w})
+			jobs = append(jobs, job{s.name, w.of(c.of)})
 			if c.list {
 				fmt.Fprintln(out, "   ", title)
 			}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,6 +41,20 @@ type work struct {
 	// beside is what the second number of each repetition says, nil where there is but one: a work of
 	// which name, metric, base and the targets of the same contenders count.
 	beside *work
+}
+
+// of is w with the contenders alone that have a matching name, or are the base.
+func (w work) of(name *regexp.Regexp) work {
+	chosen := func(base string, all []contender) []contender {
+		return slices.DeleteFunc(slices.Clone(all), func(c contender) bool { return c.name != base && !name.MatchString(c.name) })
+	}
+	if w.beside != nil {
+		beside := *w.beside
+		beside.contenders = chosen(w.base, beside.contenders) // the same as below
+		w.beside = &beside
+	}
+	w.contenders = chosen(w.base, w.contenders)
+	return w
 }
 
 // A metric says what the numbers of a work are.
