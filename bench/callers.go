@@ -23,11 +23,12 @@ func callerSuite() suite {
 			}
 			return works
 		},
-		parties: map[string]party{"message-serve": serveMessages, "message-call": callMessages},
+		parties: map[string]party{"message-serve": serveMessages, "message-call": callMessages, "message-ask": askMessages},
 	}
 }
 
-// inlineCallers are answered where their requests are read.
+// inlineCallers are answered where their requests are read. Where a contender has no callers that
+// wait, one thread keeps as many requests under way: C, libzmq, whose sockets are of one thread, and one of ours.
 func inlineCallers(o options, scheme string, p placement) work {
 	c := callersOf(o, "libzmq")
 	c.name = "C"
@@ -39,9 +40,15 @@ func inlineCallers(o options, scheme string, p placement) work {
 	ours.name = "tincan, inline"
 	ours.server = func(at address) command { return messageSide("tincan inline", "serve", at.String()) }
 	ours.target = ratio(1.05)
+	dealer := callersOf(o, "tincan dealer")
+	dealer.name = "tincan, one goroutine"
+	dealer.client = func(at address) command {
+		return messageSide("tincan dealer", "ask", at.String(), strconv.Itoa(manyCallers), smallMessage, o.seconds())
+	}
+	dealer.target = ratio(1.05)
 	return work{
 		name: fmt.Sprintf("%s, %d callers with %s B, inline", scheme, manyCallers, smallMessage), scheme: scheme, place: p,
-		metric: metric{unit: "k/s"}, base: "libzmq", contenders: []contender{c, callersOf(o, "libzmq"), ours},
+		metric: metric{unit: "k/s"}, base: "libzmq", contenders: []contender{c, callersOf(o, "libzmq"), dealer, ours},
 	}
 }
 
@@ -121,6 +128,56 @@ func callMessages(ctx context.Context, args []string) error {
 		}()
 	}
 	rate, err := countPerSecond(limit, done.Load, failed)
+	if err != nil {
+		return err
+	}
+	fmt.Println(rate / 1e3)
+	return nil
+}
+
+// askMessages LIBRARY URL CALLERS SIZE SECONDS
+func askMessages(ctx context.Context, args []string) error {
+	if len(args) != 5 {
+		return errUsage
+	}
+	m, at, err := openMessenger(args)
+	if err != nil {
+		return err
+	}
+	callers, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	size, limit, err := parseLoad(args[3:])
+	if err != nil {
+		return err
+	}
+	ask, reply, err := m.ask(ctx, at)
+	if err != nil {
+		return err
+	}
+	message := make([]byte, size)
+	askNext := func(number uint64) error {
+		setNumber(message, number)
+		return ask(message)
+	}
+	for i := range callers {
+		if err := askNext(uint64(i)); err != nil {
+			return err
+		}
+	}
+	due := uint64(0)
+	rate, err := perSecond(limit, func() error {
+		got, err := reply()
+		if err == nil {
+			err = mustBe(got, size, due)
+		}
+		if err != nil {
+			return err
+		}
+		due++
+		return askNext(due + uint64(callers) - 1)
+	})
 	if err != nil {
 		return err
 	}

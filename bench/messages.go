@@ -22,6 +22,8 @@ type messenger struct {
 	// call gives what makes callers, each for a goroutine of its own, over one connection.
 	serve func(ctx context.Context, at address) error
 	call  func(ctx context.Context, at address) (func() (trip, error), error)
+	// ask sends requests to whom serve answers, without waiting for the replies, which come in their order.
+	ask func(ctx context.Context, at address) (send, receive, error)
 	// push sends messages one way to whom pull has connected.
 	push func(ctx context.Context, at address) (send, error)
 	pull func(ctx context.Context, at address) (receive, error)
@@ -52,7 +54,7 @@ var messengers = map[string]messenger{
 	"gRPC":    grpcMessenger,
 	"ttrpc":   ttrpcMessenger,
 
-	"tincan": patternMessenger, "tincan inline": patternInline,
+	"tincan": patternMessenger, "tincan inline": patternInline, "tincan dealer": patternDealer,
 }
 
 // messageParties are both sides of all works over messages.

@@ -31,6 +31,47 @@ var patternMessenger = messenger{
 		s := pattern.NewPull(nil)
 		return patternReceive(ctx, s.Borrow, 0), s.Dial(at.String())
 	},
+	publish: func(ctx context.Context, at address) (send, error) {
+		s := pattern.NewPub(&pattern.Options{NoDrop: true})
+		_, err := s.Listen(ctx, at.String())
+		return func(message []byte) error { return s.Send(ctx, message) }, err
+	},
+	subscribe: func(ctx context.Context, at address, topics []string) (receive, error) {
+		s := pattern.NewSub(nil)
+		for _, t := range topics {
+			if err := s.Subscribe(t); err != nil {
+				return nil, err
+			}
+		}
+		return patternReceive(ctx, s.Borrow, topicSize), s.Dial(at.String())
+	},
+	keptPublish: true,
+}
+
+// patternDealer has the sockets of the program in C, whose one thread keeps the requests of all callers under way.
+var patternDealer = messenger{
+	serve: func(ctx context.Context, at address) error {
+		s := pattern.NewRouter(nil)
+		if _, err := s.Listen(ctx, at.String()); err != nil {
+			return err
+		}
+		for {
+			m, err := s.Borrow(ctx)
+			if err != nil {
+				return err
+			}
+			err = s.Send(ctx, m.Parts...)
+			m.Release()
+			if err != nil {
+				return err
+			}
+		}
+	},
+	ask: func(ctx context.Context, at address) (send, receive, error) {
+		s := pattern.NewDealer(nil)
+		ask := func(message []byte) error { return s.Send(ctx, message) }
+		return ask, patternReceive(ctx, s.Borrow, 0), s.Dial(at.String())
+	},
 }
 
 // patternInline answers where requests are read.
