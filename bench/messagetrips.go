@@ -45,7 +45,9 @@ func tripsBetween(o options, client, server string) contender {
 	return contender{
 		name: between(client, server), broker: brokerOf(server), patient: isPatient(server),
 		server: func(at address) command { return messageSide(server, "answer", at.String()) },
-		client: func(at address) command { return messageSide(client, "request", at.String(), smallMessage, o.seconds()) },
+		client: func(at address) command {
+			return messageSide(client, "request", at.String(), smallMessage, o.seconds())
+		},
 	}
 }
 

@@ -25,7 +25,9 @@ var natsMessenger = messenger{
 			return c.Publish(string(message[:topicSize]), message[topicSize:])
 		}, err
 	},
-	subscribe: func(_ context.Context, at address, topics []string) (receive, error) { return natsReceive(at, topics...) },
+	subscribe: func(_ context.Context, at address, topics []string) (receive, error) {
+		return natsReceive(at, topics...)
+	},
 	lossyPush: true,
 }
 
