@@ -138,7 +138,7 @@ func (panicking) Message(context.Context, tincan.MessageConn) error { panic("at 
 // TestRelayPanic: what a fault of the relay itself ends is told as other ends are, and counted.
 func TestRelayPanic(t *testing.T) {
 	out := &strings.Builder{}
-	r := &relaying{program: &program{report: &reporter{w: out}}, flags: &relayFlags{}, plan: &relayPlan{}, to: panicking{}}
+	r := &relaying{program: &program{report: &reporter{w: out}}, flags: &relayFlags{}, plan: &relayPlan{to: []relaySide{{}}}, to: panicking{}}
 	r.stopping, r.fail = context.WithCancelCause(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()

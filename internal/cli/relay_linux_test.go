@@ -127,7 +127,7 @@ func exchange(c net.Conn, text string) error {
 // The relay is not to know of the limit beforehand, which falls while it runs.
 func TestRelayWaitsForDescriptor(t *testing.T) {
 	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
-	relay := relayServer(t, "--backoff", "10ms..50ms", "tcp://127.0.0.1:0", echo.url)
+	relay := relayServer(t, "--retry", "--backoff", "10ms..50ms", "tcp://127.0.0.1:0", echo.url)
 	first := dialTCP(t, relay.url)
 	if err := exchange(first, "x"); err != nil {
 		t.Fatal(err)
