@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -65,7 +66,10 @@ func TestRestartedSenders(t *testing.T) {
 // known by its counters and the size of the system's buffer; all else arrives, once.
 func TestRestartedReceivers(t *testing.T) {
 	total := uint32(1_000_000)
-	if testing.Short() || raceEnabled {
+	switch {
+	case os.Getenv("TINCAN_SOAK") != "":
+		total = 10_000_000
+	case testing.Short() || raceEnabled:
 		total = 100_000
 	}
 	const receivers = 3
