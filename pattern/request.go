@@ -12,7 +12,7 @@ import (
 
 // A Request is one that a [Rep] or a [Server] received.
 type Request struct {
-	// Parts are the request's. Those that Recv gave are the caller's to keep.
+	// Parts are the request's, without the envelope, and the caller's to keep.
 	Parts [][]byte
 
 	peer    *peer
@@ -91,8 +91,8 @@ func (r *replier) open(m *Message, request *Request) bool {
 // the socket is closed ([net.ErrClosed]). When ctx ends, what has arrived until then is still answered, and Serve
 // gives ctx's error once that is done; Close, with a Linger, then sends it.
 //
-// A request's parts are joined into one. request is valid until the handler returns, may be
-// overwritten, and a part of it may be the reply. A nil reply sends nothing; an error ends
+// A request's parts are joined into one. request is valid until the handler returns, which may overwrite
+// it and give a part of it as the reply. A nil reply sends nothing; an error ends
 // the connection of the peer that asked. The handlers' ctx has ctx's values and doesn't end with it.
 func (r *replier) Serve(ctx context.Context, handle func(ctx context.Context, request []byte) (reply []byte, err error)) error {
 	var wg sync.WaitGroup
