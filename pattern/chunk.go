@@ -94,7 +94,7 @@ func cut(b []byte) (f zmtp.Flags, body, rest []byte) {
 		end := 2 + int(b[1])
 		return f, b[2:end:end], b[end:]
 	}
-	end := zmtp.MaxHeader + int(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // the reader, or this package, has bounded it
+	end := zmtp.MaxHeader + int(binary.BigEndian.Uint64(b[1:]))
 	return f, b[zmtp.MaxHeader:end:end], b[end:]
 }
 
@@ -105,20 +105,6 @@ func cutMessage(b []byte, parts [][]byte) (_ [][]byte, rest []byte) {
 		parts = append(parts, body)
 		if b = after; f&zmtp.FlagMore == 0 {
 			return parts, b
-		}
-	}
-}
-
-// skipMessage gives what follows the first message of b, which may be cut short: then ok is false.
-func skipMessage(b []byte) (rest []byte, ok bool) {
-	for {
-		h, n, err := zmtp.ParseHeader(b)
-		if err != nil || n == 0 || uint64(len(b)-n) < h.Length {
-			return nil, false
-		}
-		b = b[n+int(h.Length):] //nolint:gosec // it is no longer than b
-		if h.Flags&zmtp.FlagMore == 0 {
-			return b, true
 		}
 	}
 }

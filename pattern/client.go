@@ -132,19 +132,19 @@ func (b *calls) assign(id uint64, p *peer, moved bool) {
 	}
 	c.peer = p
 	if p != nil && p.state == callsLost {
-		b.finish(c, nil, ErrPeerLost)
+		b.fail(c, ErrPeerLost)
 	} else if b.ended {
-		b.finish(c, nil, net.ErrClosed)
+		b.fail(c, net.ErrClosed)
 	}
 }
 
 // callsLost is the state of a peer that has left.
 var callsLost any = "lost"
 
-// finish ends c. callsMu is held.
-func (b *calls) finish(c *call, reply [][]byte, err error) {
+// fail ends c with err. callsMu is held.
+func (b *calls) fail(c *call, err error) {
 	delete(b.pending, c.id)
-	c.reply, c.err = reply, err
+	c.err = err
 	c.done <- struct{}{}
 }
 
@@ -162,7 +162,7 @@ func (b *calls) left(p *peer, unsent []byte) int {
 	p.state = callsLost
 	for _, c := range b.pending {
 		if c.peer == p {
-			b.finish(c, nil, ErrPeerLost)
+			b.fail(c, ErrPeerLost)
 		}
 	}
 	return 0
@@ -175,7 +175,7 @@ func (b *calls) end() {
 	b.ended = true
 	for _, c := range b.pending {
 		if c.peer != nil {
-			b.finish(c, nil, net.ErrClosed)
+			b.fail(c, net.ErrClosed)
 		}
 	}
 }

@@ -19,7 +19,8 @@ const farewell = time.Second
 // Close ends the socket: its listeners, whose Unix paths are removed, its
 // connections and its goroutines. What blocks in its methods gets [net.ErrClosed].
 // It first waits until what is queued has been sent, for [Options.Linger] at
-// most; the error is a [*DiscardError] where something is left then. Further
+// most; the error is a [*DiscardError] where something is left then. What has
+// arrived and was not received is dropped and counted, see Stats. Further
 // calls wait for the first and give the same.
 func (s *socket) Close() error {
 	s.closeOnce.Do(func() { s.closeErr = s.close() })
@@ -33,15 +34,17 @@ func (s *socket) close() error {
 	if s.onClose != nil {
 		s.onClose()
 	}
-	s.mu.Lock()
-	listeners := s.listeners
-	s.listeners = nil
-	s.mu.Unlock()
+	ctx, cancel := s.lingering()
+	defer cancel()
 	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
+	if _, ok := s.route.(keeper); !ok {
+		errs = append(errs, s.stopListening()) // nobody new is of use
 	}
-	s.linger()
+	flushed := s.until(ctx, func() bool { return s.flush(ctx) })
+	errs = append(errs, s.stopListening())
+	if flushed == nil && s.opts.Linger != 0 {
+		s.takeLeave(ctx)
+	}
 	s.shut()
 	s.wg.Wait()
 	s.prober.stop()
@@ -51,58 +54,69 @@ func (s *socket) close() error {
 	return errors.Join(errs...)
 }
 
+// lingering gives a context for as long as Close may wait.
+func (s *socket) lingering() (context.Context, context.CancelFunc) {
+	if s.opts.Linger < 0 {
+		return context.WithCancel(context.Background())
+	}
+	return context.WithTimeout(context.Background(), s.opts.Linger)
+}
+
+func (s *socket) stopListening() error {
+	s.mu.Lock()
+	listeners := s.listeners
+	s.listeners = nil
+	s.mu.Unlock()
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// A keeper is a routing that keeps messages that lost their peer for another.
+type keeper interface{ kept() int }
+
 // kept gives how many messages wait for a peer to come.
 func (s *socket) kept() int {
-	if r, ok := s.route.(interface{ kept() int }); ok {
-		return r.kept()
+	if k, ok := s.route.(keeper); ok {
+		return k.kept()
 	}
 	return 0
 }
 
-// linger waits until what is queued is with the system, and the peers have had their chance to read it.
-func (s *socket) linger() {
-	if s.opts.Linger == 0 {
-		return
-	}
-	ctx := context.Background()
-	if s.opts.Linger > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.opts.Linger)
-		defer cancel()
-	}
-	err := s.until(ctx, func() bool { return s.kept() == 0 })
-	peers := s.peerList()
-	for _, p := range peers {
-		if err == nil {
-			err = p.flush(ctx)
+// flush waits until nothing is queued for any peer. It gives false where a peer died meanwhile, for what it leaves may be queued
+// for another by now; or where ctx ended.
+func (s *socket) flush(ctx context.Context) bool {
+	for _, p := range s.peerList() {
+		if !p.flush(ctx) {
+			return false
 		}
 	}
-	if err != nil {
-		return
+	return s.kept() == 0
+}
+
+func (p *peer) flush(ctx context.Context) bool {
+	q := &p.out
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.idle.open()
+	for (q.writing || q.bytes > 0) && !q.dead && ctx.Err() == nil {
+		q.idle.wait(ctx, &q.mu)
 	}
+	return !q.writing && q.bytes == 0 && !q.dead
+}
+
+// takeLeave lets the peers read what was sent to them.
+func (s *socket) takeLeave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
-	for _, p := range peers {
+	for _, p := range s.peerList() {
 		if tincan.CloseWrite(p.conn) != nil {
 			p.kill(net.ErrClosed)
 		}
 	}
 	_ = s.until(ctx, func() bool { return s.peerCount() == 0 })
-}
-
-// flush waits until nothing is queued for p, or p is dead.
-func (p *peer) flush(ctx context.Context) error {
-	q := &p.out
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	defer q.idle.open()
-	for (q.writing || q.bytes > 0) && !q.dead {
-		if ctx.Err() != nil {
-			return ctxError(ctx)
-		}
-		q.idle.wait(ctx, &q.mu)
-	}
-	return nil
 }
 
 // shut ends all connections, and lets nothing start any more.

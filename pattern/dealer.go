@@ -18,7 +18,7 @@ type Dealer struct {
 // NewDealer makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewDealer(o *Options) *Dealer {
 	s := &Dealer{}
-	s.receiver.s, s.balancer.s = &s.socket, &s.socket
+	s.s, s.balancer.s = &s.socket, &s.socket
 	s.init(zmtp.Dealer, o, &s.balancer)
 	return s
 }

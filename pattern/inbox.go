@@ -18,7 +18,8 @@ type inbox struct {
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
 	arrived gate
 	active  fifo[*peer] // those that have messages
-	waiting int         // messages of all peers
+	waiting int         // their messages
+	aside   int         // messages of peers that are skipped
 	counts  Counters    // of all peers that there ever were
 	closed  bool
 	pausing bool    // what was read is put, and no more is read
@@ -48,6 +49,7 @@ func (q *inbox) put(p *peer, c *chunk) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
+		q.counts.Dropped += uint64(c.msgs)
 		c.free()
 		return
 	}
@@ -73,7 +75,9 @@ func (q *inbox) added(p *peer, c *chunk) {
 	}
 	p.in.msgs += c.msgs
 	p.in.bytes += len(c.buf)
-	if !p.in.skipped {
+	if p.in.skipped {
+		q.aside += c.msgs
+	} else {
 		q.waiting += c.msgs
 		q.arrived.open()
 	}
@@ -159,6 +163,7 @@ func (q *inbox) ready() bool {
 		q.active.pop()
 		p.in.skipped = true
 		q.waiting -= p.in.msgs
+		q.aside += p.in.msgs
 	}
 	return false
 }
@@ -203,9 +208,9 @@ func (q *inbox) cutInto(m *Message, p *peer, c *chunk) int {
 	c.msgs--
 	m.last = c.msgs == 0
 	p.in.counts.Received++
-	p.in.counts.ReceivedBytes += uint64(took) //nolint:gosec // a length
+	p.in.counts.ReceivedBytes += uint64(took)
 	q.counts.Received++
-	q.counts.ReceivedBytes += uint64(took) //nolint:gosec // a length
+	q.counts.ReceivedBytes += uint64(took)
 	return took
 }
 
@@ -246,6 +251,7 @@ func (q *inbox) unhold(p *peer) {
 		p.in.skipped = false
 		q.active.push(p)
 		q.waiting += p.in.msgs
+		q.aside -= p.in.msgs
 		q.arrived.open()
 	}
 }
@@ -274,7 +280,7 @@ func (q *inbox) wake(p *peer) {
 	p.in.room.open()
 }
 
-// close ends all waits and frees what nobody took.
+// close ends all waits, and drops and counts what nobody took.
 func (q *inbox) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -284,7 +290,8 @@ func (q *inbox) close() {
 		p.in.chunks, p.in.msgs, p.in.bytes = fifo[*chunk]{}, 0, 0 // a borrower may hold their memory: the collector takes it
 		p.in.room.open()
 	}
-	q.waiting = 0
+	q.counts.Dropped += uint64(q.waiting + q.aside)
+	q.waiting, q.aside = 0, 0
 	q.arrived.open()
 }
 

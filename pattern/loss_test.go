@@ -459,3 +459,36 @@ func TestLinger(t *testing.T) {
 		})
 	}
 }
+
+// TestLingerForAnother has the only peer go while Close waits; the next one gets what is left.
+func TestLingerForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		push := pattern.NewPush(&pattern.Options{Linger: -1})
+		addr, err := push.Listen(t.Context(), endpoint(t, "mem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dies := rawPeer(t, addr, &zmtp.Config{Type: zmtp.Pull})
+		const n, size = 10, 100 << 10
+		for range n {
+			if err := push.Send(t.Context(), make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- push.Close() }()
+		synctest.Wait()
+		if err := tincan.Abort(dies); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		c := rawPeer(t, addr, &zmtp.Config{Type: zmtp.Pull})
+		if got := ends(t, c); len(got) != n*(9+size) {
+			t.Errorf("got %d bytes, want %d", len(got), n*(9+size))
+		}
+		_ = c.Close()
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -80,13 +80,17 @@ func message(parts [][]byte) outgoing {
 func (m *outgoing) appendTo(dst []byte) []byte {
 	dst = append(dst, m.frames...)
 	for i, part := range m.parts {
-		f := zmtp.FlagMore
-		if i == len(m.parts)-1 {
-			f = 0
-		}
-		dst = zmtp.AppendFrame(dst, f, part)
+		dst = zmtp.AppendFrame(dst, m.flags(i), part)
 	}
 	return dst
+}
+
+// flags gives those of the part number i.
+func (m *outgoing) flags(i int) zmtp.Flags {
+	if i < len(m.parts)-1 {
+		return zmtp.FlagMore
+	}
+	return 0
 }
 
 // A verdict is what an outbound queue said of a message.
@@ -120,7 +124,7 @@ func (p *peer) enqueue(m *outgoing) (verdict, job) {
 		return noRoom, noJob
 	}
 	q.counts.Sent++
-	q.counts.SentBytes += uint64(m.size) //nolint:gosec // a length
+	q.counts.SentBytes += uint64(m.size)
 	if m.size >= unbuffered && !q.writing && p.raw.vectors(m) && !p.session.Secure() {
 		q.writing = true
 		return queued, largeJob

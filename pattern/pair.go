@@ -16,7 +16,7 @@ type Pair struct {
 // NewPair makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewPair(o *Options) *Pair {
 	s := &Pair{}
-	s.receiver.s, s.routing.s = &s.socket, &s.socket
+	s.s, s.routing.s = &s.socket, &s.socket
 	s.init(zmtp.Pair, o, &s.routing)
 	return s
 }

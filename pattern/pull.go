@@ -11,7 +11,7 @@ type Pull struct {
 // NewPull makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewPull(o *Options) *Pull {
 	s := &Pull{}
-	s.receiver.s = &s.socket
+	s.s = &s.socket
 	s.init(zmtp.Pull, o, collector{&s.socket})
 	return s
 }

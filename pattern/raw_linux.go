@@ -21,41 +21,30 @@ func (c *rawConn) vectors(m *outgoing) bool {
 func (c *rawConn) tryWriteMessage(m *outgoing) (n int, err error) {
 	headers := make([]byte, 0, len(m.frames)+len(m.parts)*zmtp.MaxHeader)
 	headers = append(headers, m.frames...)
+	pieces := make([][]byte, 0, 2*len(m.parts)+1)
 	begin := 0
 	for i, part := range m.parts {
-		f := zmtp.FlagMore
-		if i == len(m.parts)-1 {
-			f = 0
-		}
-		headers = zmtp.AppendHeader(headers, f, len(part))
-		c.vector = append(c.vector, headers[begin:], part)
+		headers = zmtp.AppendHeader(headers, m.flags(i), len(part))
+		pieces = append(pieces, headers[begin:], part)
 		begin = len(headers)
 	}
-	if len(m.parts) == 0 {
-		c.vector = append(c.vector, headers)
+	if begin < len(headers) {
+		pieces = append(pieces, headers[begin:])
 	}
-	c.written, c.writeErr = 0, nil
-	err = c.conn.Write(c.onWritev)
-	clear(c.vector)
-	c.vector = c.vector[:0]
-	if err == nil {
-		err = c.writeErr
-	}
-	return c.written, err
-}
-
-func (c *rawConn) writevSome(fd uintptr) bool {
-	for {
-		n, err := unix.Writev(int(fd), c.vector)
-		switch err {
-		case nil:
-			c.written = n
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-		default:
-			c.writeErr = os.NewSyscallError("writev", err)
+	var writeErr error
+	err = c.conn.Write(func(fd uintptr) bool {
+		for {
+			switch n, writeErr = unix.Writev(int(fd), pieces); writeErr {
+			case syscall.EINTR:
+				continue
+			case syscall.EAGAIN:
+				n, writeErr = 0, nil
+			}
+			return true // what is left waits for the writer
 		}
-		return true // what is left waits for the writer
+	})
+	if err == nil && writeErr != nil {
+		err = os.NewSyscallError("writev", writeErr)
 	}
+	return max(n, 0), err
 }

@@ -2,16 +2,15 @@
 
 package pattern
 
-import (
-	"net"
-	"sync/atomic"
-)
+import "net"
 
 // A rawConn is for systems on which a socket can be read and written without waiting.
-type rawConn struct {
-	unprobed atomic.Bool
-	suspect  bool
-}
+type rawConn struct{}
+
+// A prober is for them.
+type prober struct{}
+
+func (*prober) stop() {}
 
 func newRawConn(net.Conn) *rawConn { return nil }
 

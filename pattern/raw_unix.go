@@ -18,12 +18,9 @@ type rawConn struct {
 	conn syscall.RawConn
 
 	write    []byte
-	vector   [][]byte // in place of write
-	headers  []byte
 	written  int
 	writeErr error
 	onWrite  func(fd uintptr) bool // made once, for a closure costs memory each time
-	onWritev func(fd uintptr) bool
 
 	r       *reader
 	readErr error
@@ -42,7 +39,7 @@ func newRawConn(c net.Conn) *rawConn {
 		return nil
 	}
 	raw := &rawConn{conn: rc}
-	raw.onWrite, raw.onWritev, raw.onRead = raw.writeSome, raw.writevSome, raw.readSome
+	raw.onWrite, raw.onRead = raw.writeSome, raw.readSome
 	return raw
 }
 

@@ -158,10 +158,10 @@ func (r *reader) scan() error {
 		if n == 0 {
 			return nil
 		}
-		if h.Length > uint64(limit-r.bytes+overhead) { //nolint:gosec // never negative
+		if h.Length > uint64(limit-r.bytes+overhead) {
 			return fmt.Errorf("%w: %d bytes, at most %d", ErrMessageTooLong, uint64(r.bytes)+h.Length, limit)
 		}
-		end := r.at + n + int(h.Length) //nolint:gosec // bounded above
+		end := r.at + n + int(h.Length)
 		if end > len(b) {
 			r.need = end - r.at
 			return nil

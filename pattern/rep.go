@@ -12,7 +12,7 @@ type Rep struct {
 // NewRep makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewRep(o *Options) *Rep {
 	s := &Rep{}
-	s.replier.s = &s.socket
+	s.s = &s.socket
 	s.init(zmtp.Rep, o, collector{&s.socket})
 	return s
 }

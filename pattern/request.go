@@ -132,7 +132,7 @@ func (r *replier) answer(ctx context.Context, m *Message, handle func(context.Co
 		return
 	}
 	defer m.Release()
-	body := []byte(nil)
+	var body []byte
 	if len(m.Parts) == 1 {
 		body = m.Parts[0]
 	} else {

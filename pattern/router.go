@@ -23,7 +23,7 @@ type Router struct {
 // NewRouter makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewRouter(o *Options) *Router {
 	s := &Router{}
-	s.receiver.s, s.routes.s = &s.socket, &s.socket
+	s.s, s.routes.s = &s.socket, &s.socket
 	s.routes.made = rand.Uint32()
 	s.inbox.addressed = true
 	s.init(zmtp.Router, o, &s.routes)

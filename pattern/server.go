@@ -12,7 +12,7 @@ type Server struct {
 // NewServer makes a socket. It has neither peers nor goroutines before Listen or Dial.
 func NewServer(o *Options) *Server {
 	s := &Server{}
-	s.replier.s = &s.socket
+	s.s = &s.socket
 	s.init(zmtp.Router, o, collector{&s.socket})
 	return s
 }

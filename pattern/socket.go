@@ -153,7 +153,7 @@ func (s *socket) Stats() Stats {
 	s.inbox.mu.Lock()
 	defer s.inbox.mu.Unlock()
 	total.add(s.inbox.counts)
-	total.Waiting = s.inbox.waiting
+	total.Waiting = s.inbox.waiting + s.inbox.aside
 	return total
 }
 
@@ -170,7 +170,7 @@ func (s *socket) dropped(p *peer, n int, err error) {
 		return
 	}
 	p.out.mu.Lock()
-	p.out.counts.Dropped += uint64(n) //nolint:gosec // a count
+	p.out.counts.Dropped += uint64(n)
 	p.out.mu.Unlock()
 	s.tell(p.event(Event{Kind: EventDropped, Messages: n, Err: err}))
 }

@@ -4,7 +4,8 @@ import "github.com/tincan-ipc/tincan/zmtp"
 
 // Counters count messages, since the socket was made or the peer came.
 type Counters struct {
-	// Sent are the messages that were queued for sending or sent, Received those that came complete.
+	// Sent are the messages that were queued for a peer, Received those that were handed to the program.
+	// One that lost its peer and went to another counts for both.
 	Sent, Received uint64
 	// SentBytes and ReceivedBytes are theirs, with frame headers, before encryption.
 	SentBytes, ReceivedBytes uint64

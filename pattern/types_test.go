@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -341,8 +342,16 @@ func TestSecurity(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var l log
-			pull := pattern.NewPull(&pattern.Options{Security: tt.server, OnEvent: l.add})
-			push := pattern.NewPush(&pattern.Options{Security: tt.client})
+			told := make(chan struct{}, 1)
+			tell := func(e pattern.Event) {
+				l.add(e)
+				select {
+				case told <- struct{}{}:
+				default:
+				}
+			}
+			pull := pattern.NewPull(&pattern.Options{Security: tt.server, OnEvent: tell})
+			push := pattern.NewPush(&pattern.Options{Security: tt.client, OnEvent: tell})
 			defer pull.Close()
 			defer push.Close()
 			addr, err := pull.Listen(t.Context(), endpoint(t, "unix"))
@@ -353,11 +362,15 @@ func TestSecurity(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.denied != nil {
-				for len(l.find(pattern.EventHandshakeFailed)) == 0 {
-					time.Sleep(time.Millisecond)
-				}
-				if err := l.find(pattern.EventHandshakeFailed)[0].Err; !errors.Is(err, tt.denied) {
-					t.Errorf("got %v", err)
+				// Whichever end finds out first hangs up, and the other may see no more than that; it is tried again.
+				for ctx := within(t); !slices.ContainsFunc(l.find(pattern.EventHandshakeFailed), func(e pattern.Event) bool {
+					return errors.Is(e.Err, tt.denied)
+				}); {
+					select {
+					case <-told:
+					case <-ctx.Done():
+						t.Fatalf("got %+v", l.find(pattern.EventHandshakeFailed))
+					}
 				}
 				return
 			}
