@@ -45,6 +45,6 @@
 // elsewhere it is dropped and counted. What the system had taken and the peer not
 // read is lost with the connection, and nobody can tell: a program that must
 // know has to be answered, as with [Req]. Close discards what is still queued after [Options.Linger], which is
-// at once by default, and says how many messages that were. What has come and was not received before Close is gone too;
-// [Stats] counts it as Waiting.
+// at once by default, and says how many messages that were. What has come and was not received before Close is
+// dropped too, and counted.
 package pattern
