@@ -168,11 +168,10 @@ func ExampleProxy_queue() {
 	reply, err := ask(ctx, "mem:clients")
 	fmt.Printf("%s %v\n", reply, err)
 	cancel()
-	<-worked
-	fmt.Println(errors.Is(<-queued, context.Canceled))
+	fmt.Println(errors.Is(<-worked, context.Canceled), errors.Is(<-queued, context.Canceled))
 	// Output:
 	// [done] <nil>
-	// true
+	// true true
 }
 
 func askSecurely(ctx context.Context, endpoint, serverKey string) (reply [][]byte, err error) {
