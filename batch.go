@@ -27,9 +27,16 @@ func (b *Batch) Messages() [][]byte { return b.msgs }
 // Lost counts the messages that were longer than the limit and so could not be read.
 func (b *Batch) Lost() int { return b.lost }
 
+// keptMessages is how many messages an empty Batch has room for at most.
+const keptMessages = 256
+
 // Release gives the memory of the messages back. Whoever keeps b while nothing comes should call it.
 func (b *Batch) Release() {
+	clear(b.msgs)
 	b.msgs, b.lost, b.mem = b.msgs[:0], 0, nil
+	if cap(b.msgs) > keptMessages {
+		b.msgs = nil
+	}
 	if b.lent != nil {
 		batchMemory.Put(b.lent)
 		b.lent = nil
@@ -95,6 +102,9 @@ func payload(msgs [][]byte) (n int64) {
 // already wait behind it where that is cheaper than one by one: on Linux with UDP. It takes memory only
 // when there is something to read. The errors are those of ReadMessage, but that a message
 // longer than limit is lost and only counted; b may then be empty. A limit of zero or less means [DefaultMaxMessage].
+//
+// From then on Linux may hand datagrams that came as one to c's socket as one (udp(7), UDP_GRO), which c parts
+// again; so nobody may read from that socket past c.
 //
 // A wrapper whose methods are Unwrap() Conn and Passed(received, sent int64) isn't read from: it is told the
 // bytes that were read from the connection inside. So it is with WriteBatch.

@@ -1,6 +1,7 @@
 package tincan
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"os"
@@ -27,6 +28,7 @@ type batchSocket struct {
 	raw         syscall.RawConn
 	slot        int
 	withControl bool // datagrams come with the address that they were sent to
+	joins       bool // the kernel may hand over several datagrams as one
 	udp         bool // else a Unix socket
 
 	in  *batch // made by the one reader
@@ -50,12 +52,6 @@ func newBatchSocket(s socket, slot int, udp bool) (*batchSocket, error) {
 	return b, nil
 }
 
-// mmsghdr is struct mmsghdr of recvmmsg(2).
-type mmsghdr struct {
-	hdr unix.Msghdr
-	len uint32
-}
-
 // batch is an array of messages to be received, and what each points to. All of
 // it lives as long as the socket, and Go doesn't move it.
 type batch struct {
@@ -65,7 +61,9 @@ type batch struct {
 	controls []byte
 	payloads []byte
 	slot     int
-	route    []byte // scratch
+	oobSize  int      // bytes of controls for each message
+	route    []byte   // scratch
+	msgs     [][]byte // scratch
 	try      func(fd uintptr) bool
 	n        int
 	errno    syscall.Errno
@@ -96,28 +94,26 @@ func (s *batchSocket) newBatch(size int) *batch {
 		n:        size,
 	}
 	if s.withControl {
-		b.controls = make([]byte, size*pktinfoSpace)
+		b.oobSize += pktinfoSpace
 	}
+	if s.joins {
+		b.oobSize += joinedSpace
+	}
+	b.controls = make([]byte, size*b.oobSize)
 	for i := range b.headers {
 		h := &b.headers[i].hdr
 		h.Name = &b.names[i*unix.SizeofSockaddrAny]
 		h.Iov = &b.iovs[i]
 		h.SetIovlen(1)
-		if s.withControl {
-			h.Control = &b.controls[i*pktinfoSpace]
+		if b.oobSize > 0 {
+			h.Control = &b.controls[i*b.oobSize]
 		}
 		b.iovs[i].Base = &b.payloads[i*s.slot]
 		b.iovs[i].SetLen(s.slot)
 	}
 	b.try = func(fd uintptr) bool {
-		for {
-			n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[0])), uintptr(len(b.headers)),
-				unix.MSG_DONTWAIT|unix.MSG_TRUNC|unix.MSG_CMSG_CLOEXEC, 0, 0)
-			b.n, b.errno = int(n), errno
-			if errno != unix.EINTR {
-				return errno != unix.EAGAIN
-			}
-		}
+		b.n, b.errno = recvmmsg(fd, b.headers, unix.MSG_TRUNC)
+		return b.errno != unix.EAGAIN
 	}
 	b.datagram.from = func() net.Addr { return s.remote(b.name(b.current)) }
 	return b
@@ -129,9 +125,7 @@ func (s *batchSocket) fill(b *batch) error {
 		h := &b.headers[i].hdr
 		h.Namelen = unix.SizeofSockaddrAny
 		h.Flags = 0
-		if s.withControl {
-			h.SetControllen(pktinfoSpace)
-		}
+		h.SetControllen(b.oobSize)
 	}
 	err := s.raw.Read(b.try)
 	if err == nil && b.errno != 0 {
@@ -145,18 +139,19 @@ func (b *batch) name(i int) []byte {
 	return b.names[start : start+int(min(b.headers[i].hdr.Namelen, unix.SizeofSockaddrAny))]
 }
 
-// control gives the control message for the reply to message i.
-func (b *batch) control(i int) []byte {
-	n := int(b.headers[i].hdr.Controllen)
-	if b.controls == nil || n == 0 {
-		return nil
-	}
-	return replyControl(b.controls[i*pktinfoSpace : i*pktinfoSpace+min(n, pktinfoSpace)])
+// oob gives the control messages that came with message i.
+func (b *batch) oob(i int) []byte {
+	start := i * b.oobSize
+	return b.controls[start : start+min(int(b.headers[i].hdr.Controllen), b.oobSize)]
 }
 
 func (b *batch) routeOf(i int) []byte {
-	b.route = append(append(b.route[:0], b.name(i)...), b.control(i)...)
+	b.route = append(append(b.route[:0], b.name(i)...), replyControl(b.oob(i))...)
 	return b.route
+}
+
+func (b *batch) sameRoute(i, k int) bool {
+	return bytes.Equal(b.name(i), b.name(k)) && bytes.Equal(replyControl(b.oob(i)), replyControl(b.oob(k)))
 }
 
 // payload gives message i in its slot. cut tells that it was longer.
@@ -172,19 +167,39 @@ func (s *batchSocket) batchSize(size int) int {
 	return unixBatch
 }
 
-func (s *batchSocket) receive(deliver func(route, payload []byte, cut bool)) error {
-	if s.in == nil {
+func (s *batchSocket) receive(deliver func(route []byte, msgs [][]byte, cut bool)) error {
+	if s.in == nil || len(s.in.headers) != s.batchSize(flowBatch) {
+		s.joins = s.udp && joinDatagrams(s.raw) // ServeDatagrams, which takes each for one, comes no more
 		s.in = s.newBatch(s.batchSize(flowBatch))
 	}
 	b := s.in
 	if err := s.fill(b); err != nil {
 		return err
 	}
-	for i := range b.n {
-		payload, cut := b.payload(i)
-		deliver(b.routeOf(i), payload, cut)
+	for i := 0; i < b.n; {
+		next, cut := b.collect(i)
+		deliver(b.routeOf(i), b.msgs, cut)
+		i = next
 	}
 	return nil
+}
+
+// collect makes b.msgs of message i and those behind it that came along the same route, up to next. One that was cut is alone.
+func (b *batch) collect(i int) (next int, cut bool) {
+	b.msgs = b.msgs[:0]
+	for next = i; next < b.n && b.sameRoute(i, next); next++ {
+		payload, cut := b.payload(next)
+		switch {
+		case !cut:
+			b.msgs = appendJoined(b.msgs, payload, joinedSize(b.oob(next)))
+		case next == i:
+			b.msgs = append(b.msgs, payload)
+			return i + 1, true
+		default:
+			return next, false
+		}
+	}
+	return next, false
 }
 
 func (s *batchSocket) answer(h *datagramHandler) error {
@@ -239,7 +254,7 @@ func (s *batchSocket) queue(b *batch, i int, reply []byte) {
 	h.Iov = iov
 	h.SetIovlen(1)
 	h.Control = nil
-	control := b.control(i)
+	control := replyControl(b.oob(i))
 	if len(control) > 0 {
 		h.Control = &control[0]
 	}
@@ -269,16 +284,10 @@ func (s *batchSocket) flush() error {
 
 func (s *batchSocket) tryFlush(fd uintptr) bool {
 	o := &s.out
-	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.headers[o.sent])), uintptr(o.queued-o.sent),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		o.n, o.errno = int(n), errno
-		if errno != unix.EINTR {
-			// What is full is our own queue with UDP, and the kernel tells when
-			// there is room; with a Unix socket it is the peer's, and it doesn't.
-			return errno != unix.EAGAIN || !s.udp
-		}
-	}
+	o.n, o.errno = sendmmsg(fd, o.headers[o.sent:o.queued])
+	// What is full is our own queue with UDP, and the kernel tells when
+	// there is room; with a Unix socket it is the peer's, and it doesn't.
+	return o.errno != unix.EAGAIN || !s.udp
 }
 
 // foreignSource reports an address that a reply can't leave from, such as one to which the subnet broadcasts.

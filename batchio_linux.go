@@ -14,72 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slots are what recvmmsg(2) fills: for each datagram as much as the longest
-// takes. Of a slot that held little but a page is in memory.
-type slots struct {
-	headers [slotCount]mmsghdr
-	iovs    [slotCount]unix.Iovec
-	data    []byte
-	n       int
-	errno   syscall.Errno
-}
-
-const slotCount = 16
-
-var slotPool = sync.Pool{New: func() any {
-	s := &slots{data: make([]byte, slotCount*udpSlot)}
-	for i := range s.headers {
-		s.iovs[i].Base = &s.data[i*udpSlot]
-		s.iovs[i].SetLen(udpSlot)
-		s.headers[i].hdr.Iov = &s.iovs[i]
-		s.headers[i].hdr.SetIovlen(1)
-	}
-	return s
-}}
-
-func (s *slots) free() { slotPool.Put(s) }
-
-// readBatch reads the datagrams that wait, if c's are short enough for slots. It takes these only then.
-func (c *messageConn) readBatch(ctx context.Context, b *Batch) error {
-	if !c.isUDP() {
-		return c.readOne(ctx, b)
-	}
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	if err := c.in.guard.enter(ctx); err != nil {
-		return c.opError("read", err)
-	}
-	var s *slots
-	err := c.raw.Read(func(fd uintptr) bool {
-		s = slotPool.Get().(*slots)
-		for {
-			n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.headers[0])), slotCount,
-				unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
-			if s.n, s.errno = int(n), errno; errno == unix.EINTR {
-				continue
-			}
-			if errno == unix.EAGAIN {
-				s.free()
-				s = nil
-			}
-			return errno != unix.EAGAIN
-		}
-	})
-	switch {
-	case err != nil:
-		return c.opError("read", explain(ctx, err))
-	case s.errno != 0:
-		s.free()
-		return c.opError("read", os.NewSyscallError("recvmmsg", s.errno))
-	}
-	b.slots = s
-	for i := range s.n {
-		start, size := i*udpSlot, int(s.headers[i].len)
-		b.msgs = append(b.msgs, s.data[start:start+size:start+udpSlot])
-	}
-	return nil
-}
-
 // readOne reads one message into memory of its size.
 func (c *messageConn) readOne(ctx context.Context, b *Batch) error {
 	size, err := c.NextSize(ctx)
@@ -102,18 +36,25 @@ func (c *messageConn) NextSize(ctx context.Context) (int, error) {
 	if err := c.in.guard.enter(ctx); err != nil {
 		return 0, c.opError("read", err)
 	}
+	held, err := c.held()
+	if held {
+		b := c.in.call.batch
+		return len(b.rest.msgs[b.given]), nil
+	}
 	var (
 		n     uintptr
 		errno syscall.Errno
 	)
-	err := c.raw.Read(func(fd uintptr) bool {
-		for {
-			n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, fd, 0, 0, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
-			if errno != unix.EINTR {
-				return errno != unix.EAGAIN
+	if err == nil {
+		err = c.raw.Read(func(fd uintptr) bool {
+			for {
+				n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, fd, 0, 0, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
+				if errno != unix.EINTR {
+					return errno != unix.EAGAIN
+				}
 			}
-		}
-	})
+		})
+	}
 	switch {
 	case err != nil:
 		return 0, c.opError("read", explain(ctx, err))
@@ -140,6 +81,7 @@ type sendCall struct {
 const (
 	sendHeaders  = 64
 	sendMessages = 256
+	sendBytes    = 256 << 10 // from which a call takes no more, see sendmmsg
 	segmentSpace = (unix.SizeofCmsghdr + 2 + 7) &^ 7
 	sendControl  = pktinfoSpace + segmentSpace
 	// Bounds of a run, of the kernel: UDP_MAX_SEGMENTS, and an IP packet with its headers.
@@ -156,7 +98,7 @@ var sendPool = sync.Pool{New: func() any {
 // fill queues as many of msgs as fit, to name where that isn't empty.
 func (s *sendCall) fill(msgs [][]byte, name, control []byte, runs bool) {
 	s.queued, s.sent, s.errno = 0, 0, 0
-	for taken := 0; taken < min(len(msgs), sendMessages) && s.queued < sendHeaders; {
+	for taken, size := 0, 0; taken < min(len(msgs), sendMessages) && s.queued < sendHeaders && size < sendBytes; {
 		run := 1
 		if runs {
 			run = runLength(msgs[taken:min(len(msgs), sendMessages)])
@@ -166,6 +108,7 @@ func (s *sendCall) fill(msgs [][]byte, name, control []byte, runs bool) {
 			m := msgs[taken+i]
 			iovs[i].Base = unsafe.SliceData(m)
 			iovs[i].SetLen(len(m))
+			size += len(m)
 		}
 		h := &s.headers[s.queued].hdr
 		*h = unix.Msghdr{Iov: &iovs[0]}
@@ -221,15 +164,11 @@ func appendSegment(oob []byte, size int) []byte {
 
 func (s *sendCall) trySend(fd uintptr) bool {
 	for s.sent < s.queued {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.headers[s.sent])), uintptr(s.queued-s.sent),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if s.errno = errno; errno == unix.EINTR {
-			continue
-		}
-		if errno != 0 {
+		n, errno := sendmmsg(fd, s.headers[s.sent:s.queued])
+		if s.errno = errno; errno != 0 {
 			return errno != unix.EAGAIN || !s.park
 		}
-		s.sent += int(n)
+		s.sent += n
 	}
 	return true
 }

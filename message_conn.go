@@ -122,7 +122,11 @@ func (c *messageConn) WaitReadable(ctx context.Context) error {
 	if err := c.in.guard.enter(ctx); err != nil {
 		return c.opError("read", err)
 	}
-	if err := waitReadable(c.raw); err != nil {
+	held, err := c.held()
+	if err == nil && !held {
+		err = waitReadable(c.raw)
+	}
+	if err != nil {
 		return c.opError("read", explain(ctx, err))
 	}
 	return nil

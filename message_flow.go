@@ -15,9 +15,10 @@ import (
 // datagrams to. A route is an opaque string of bytes that says how a reply
 // gets back to the peer: its address and the address of ours that it sent to.
 type packetSocket interface {
-	// receive waits for datagrams and hands on each. route and payload are
-	// valid during the call. cut tells that payload is but a part.
-	receive(deliver func(route, payload []byte, cut bool)) error
+	// receive waits for datagrams and hands them on: together those of a
+	// route that came one behind the other. route and msgs are valid during the call,
+	// which may reorder msgs. cut tells that msgs is but a part of one.
+	receive(deliver func(route []byte, msgs [][]byte, cut bool)) error
 	// answer waits for datagrams and sends back what h gives for each.
 	answer(h *datagramHandler) error
 	// send sends msg along route at once, or fails with an error that isFull knows.
@@ -65,22 +66,26 @@ type flowKey struct {
 	route  string
 }
 
-// put queues a datagram; alive is false where the flow has ended.
-func (f *flow) put(payload []byte, cut bool) (queued, alive bool) {
+// put queues datagrams, and gives those that there was no room for, in the memory of msgs; alive is false
+// where the flow has ended. idle tells that nothing was queued before: the reader awaits a signal.
+func (f *flow) put(msgs [][]byte, cut bool) (lost [][]byte, idle, alive bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.end != nil {
-		return false, false
+		return nil, false, false
 	}
 	f.last = time.Now()
-	if !f.queue.push(payload, cut, f.l.maxQueue) {
-		return false, true
+	idle = f.queue.empty()
+	lost = msgs[:0]
+	for _, m := range msgs {
+		if !f.queue.push(m, cut, f.l.maxQueue) {
+			lost = append(lost, m)
+		}
 	}
-	f.signal()
-	return true, true
+	return lost, idle, true
 }
 
-// signal leaves a token for the reader.
+// signal leaves a token for the reader. There is one, or about to be, while a message is queued that no reader was told of.
 func (f *flow) signal() {
 	select {
 	case f.ready <- struct{}{}:
@@ -99,6 +104,9 @@ func (f *flow) take(buf []byte) (n int, got bool, err error) {
 		return 0, f.end != nil, f.end
 	}
 	n, whole := f.queue.pop(buf)
+	if !f.queue.empty() {
+		f.signal() // who waits meanwhile was told of the first alone
+	}
 	if !whole {
 		return 0, true, io.ErrShortBuffer
 	}
@@ -120,33 +128,47 @@ func (f *flow) ReadMessage(ctx context.Context, buf []byte) (int, error) {
 		case got:
 			return n, nil
 		}
-		select {
-		case <-f.ready:
-		case <-f.ended:
-		case <-ctx.Done():
-		}
+		f.wait(ctx)
+	}
+}
+
+// wait waits for something to read, or the end of f or ctx.
+func (f *flow) wait(ctx context.Context) {
+	select {
+	case <-f.ready:
+	case <-f.ended:
+	case <-ctx.Done():
 	}
 }
 
 // readBatch takes all that is queued.
 func (f *flow) readBatch(ctx context.Context, b *Batch) error {
 	for {
-		if err := f.WaitReadable(ctx); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return f.opError("read", ctxError(ctx))
 		}
-		f.mu.Lock()
-		end, there := f.end, !f.queue.empty()
-		if there {
-			f.queue.moveTo(b)
-		}
-		f.mu.Unlock()
+		got, err := f.takeAll(b)
 		switch {
-		case there:
+		case err == io.EOF:
+			return err
+		case err != nil:
+			return f.opError("read", err)
+		case got:
 			return nil
-		case end == io.EOF:
-			return end
 		}
+		f.wait(ctx)
 	}
+}
+
+// takeAll moves to b what is queued, if anything is.
+func (f *flow) takeAll(b *Batch) (got bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.queue.empty() {
+		return false, f.end
+	}
+	f.queue.moveTo(b)
+	return true, nil
 }
 
 // WaitReadable is for the function [WaitReadable].
@@ -165,11 +187,7 @@ func (f *flow) WaitReadable(ctx context.Context) error {
 			f.signal() // another reader may have been woken for it
 			return nil
 		}
-		select {
-		case <-f.ready:
-		case <-f.ended:
-		case <-ctx.Done():
-		}
+		f.wait(ctx)
 	}
 }
 

@@ -36,10 +36,10 @@ func newPipeSocket() *pipeSocket {
 	return &pipeSocket{in: make(chan fakeDatagram), errs: make(chan error), closed: make(chan struct{})}
 }
 
-func (s *pipeSocket) receive(deliver func(route, payload []byte, cut bool)) error {
+func (s *pipeSocket) receive(deliver func(route []byte, msgs [][]byte, cut bool)) error {
 	select {
 	case d := <-s.in:
-		deliver([]byte(d.route), []byte(d.payload), strings.HasPrefix(d.payload, "cut"))
+		deliver([]byte(d.route), [][]byte{[]byte(d.payload)}, strings.HasPrefix(d.payload, "cut"))
 		return nil
 	case err := <-s.errs:
 		return err

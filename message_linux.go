@@ -19,6 +19,7 @@ type systemCall struct {
 	n      int
 	errno  syscall.Errno
 	packet packetCall
+	batch  *batchCall // nil until the first ReadBatch
 }
 
 func (c *messageConn) prepare() error {
@@ -33,6 +34,9 @@ func (c *messageConn) prepare() error {
 // receive gives the length of the next message, which is more than buf's where it was cut.
 func (c *messageConn) receive(buf []byte) (int, error) {
 	call := &c.in.call
+	if call.batch != nil && call.batch.joins {
+		return c.receiveJoined(buf)
+	}
 	call.buf = buf
 	err := c.raw.Read(call.try)
 	call.buf = nil

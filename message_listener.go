@@ -154,8 +154,12 @@ func (l *flowListener) claim(use listenerUse) error {
 	if use == accepting {
 		for i, s := range l.sockets {
 			l.readers.Go(func() {
-				deliver := func(route, payload []byte, cut bool) { l.deliver(i, route, payload, cut) }
-				_ = l.repeat(func() error { return s.receive(deliver) })
+				a := &arrivals{l: l, socket: i}
+				deliver := a.deliver
+				_ = l.repeat(func() error {
+					defer a.signal()
+					return s.receive(deliver)
+				})
 			})
 		}
 	}
@@ -188,24 +192,46 @@ func (l *flowListener) repeat(step func() error) error {
 	}
 }
 
-// deliver queues a datagram for its flow, which it begins where there is none.
-func (l *flowListener) deliver(socket int, route, payload []byte, cut bool) {
+// arrivals are what one call of receive brings to the flows of a socket. Their readers are woken once all is
+// queued, so that each finds all that is its own.
+type arrivals struct {
+	l      *flowListener
+	socket int
+	idle   []*flow // whose readers are yet to be woken
+}
+
+// deliver queues datagrams for their flow, which it begins where there is none.
+func (a *arrivals) deliver(route []byte, msgs [][]byte, cut bool) {
 	for {
-		f, err := l.flow(socket, route)
+		f, err := a.l.flow(a.socket, route)
 		if err != nil {
-			l.refuse(socket, route, err)
+			for range msgs {
+				a.l.refuse(a.socket, route, err)
+			}
 			return
 		}
-		queued, alive := f.put(payload, cut)
-		if queued {
-			return
+		lost, idle, alive := f.put(msgs, cut)
+		if !alive {
+			a.l.forget(f) // it ended just now: these begin the next
+			continue
 		}
-		if alive {
-			l.lost(f.remote, len(payload))
-			return
+		for _, m := range lost {
+			a.l.lost(f.remote, len(m))
 		}
-		l.forget(f) // it ended just now: this datagram begins the next
+		if idle {
+			a.idle = append(a.idle, f)
+		}
+		return
 	}
+}
+
+// signal wakes the readers.
+func (a *arrivals) signal() {
+	for i, f := range a.idle {
+		f.signal()
+		a.idle[i] = nil
+	}
+	a.idle = a.idle[:0]
 }
 
 // flow gives the flow of route.

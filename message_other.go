@@ -38,6 +38,9 @@ func (c *messageConn) receive(buf []byte) (int, error) {
 	return n, nil
 }
 
+// held tells whether a message is there that was read along with an earlier one: none is here.
+func (c *messageConn) held() (bool, error) { return false, nil }
+
 // NextSize is for the function [NextSize]. The length itself can't be asked for everywhere, but no datagram is longer.
 func (c *messageConn) NextSize(ctx context.Context) (int, error) {
 	if err := c.WaitReadable(ctx); err != nil {

@@ -19,6 +19,7 @@ type plainSocket struct {
 	socket
 	buf   []byte // of the one reader
 	route []byte // scratch of the same
+	one   [1][]byte
 }
 
 func newUDPSocket(c *net.UDPConn) (packetSocket, error) { return &plainSocket{socket: c}, nil }
@@ -51,10 +52,11 @@ func (s *plainSocket) next() (payload []byte, cut bool, err error) {
 	return s.buf[:n], false, nil
 }
 
-func (s *plainSocket) receive(deliver func(route, payload []byte, cut bool)) error {
+func (s *plainSocket) receive(deliver func(route []byte, msgs [][]byte, cut bool)) error {
 	payload, cut, err := s.next()
 	if err == nil {
-		deliver(s.route, payload, cut)
+		s.one[0] = payload
+		deliver(s.route, s.one[:], cut)
 	}
 	return err
 }

@@ -38,29 +38,33 @@ const (
 	pktinfoSpace = (unix.SizeofCmsghdr + unix.SizeofInet6Pktinfo + 7) &^ 7
 )
 
-// replyControl makes of the control message that came with a datagram the one
-// for its reply, in place, and gives what of it is to be sent. The reply's
+// replyControl makes of the control messages that came with a datagram the one
+// for its reply, in place, and gives what of it is to be sent. Twice gives the same. The reply's
 // interface is left to the routing table, unless the address is one that only counts there.
 func replyControl(oob []byte) []byte {
-	h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
-	if err != nil {
-		return nil
-	}
-	oob = oob[:len(oob)-len(rest)]
-	switch {
-	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		clear(data[:4])                        // interface
-		clear(data[8:unix.SizeofInet4Pktinfo]) // destination, a group or broadcast address perhaps: the address before is ours
-		return oob
-	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		addr := netip.AddrFrom16([16]byte(data))
-		if addr.Unmap().IsMulticast() {
+	for len(oob) > 0 {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
 			return nil
 		}
-		if !addr.IsLinkLocalUnicast() {
-			clear(data[16:unix.SizeofInet6Pktinfo]) // interface
+		oob = oob[:len(oob)-len(rest)]
+		clear(oob[min(int(h.Len), len(oob)):]) // padding, which the kernel leaves as it was: it must not tell one route from itself
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			clear(data[:4])                        // interface
+			clear(data[8:unix.SizeofInet4Pktinfo]) // destination, a group or broadcast address perhaps: the address before is ours
+			return oob
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			addr := netip.AddrFrom16([16]byte(data))
+			if addr.Unmap().IsMulticast() {
+				return nil
+			}
+			if !addr.IsLinkLocalUnicast() {
+				clear(data[16:unix.SizeofInet6Pktinfo]) // interface
+			}
+			return oob
 		}
-		return oob
+		oob = rest
 	}
 	return nil
 }

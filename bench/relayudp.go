@@ -9,28 +9,36 @@ func relayUDPSuite() suite {
 	return suite{
 		name:    "relay udp",
 		summary: "datagrams echoed per second through a relay, and the CPU time of the relay, against C recvmmsg with and without GSO, socat",
-		works:   func(o options) []work { return []work{relayUDP(o)} },
+		works:   func(o options) []work { return []work{relayUDP(o), relayJoinedUDP(o)} },
 	}
 }
 
 func relayUDP(o options) work {
+	return udpRelays(o, "echo 64 B, 8 sockets with 16 requests each", udpLoad, ratio(2))
+}
+
+// relayJoinedUDP has ends that hand several datagrams to the kernel as one, as those that speak QUIC do, and take them so.
+func relayJoinedUDP(o options) work {
+	return udpRelays(o, "echo 1200 B, 8 sockets with 8 requests each, joined by the ends", []string{"8", "8", "1200"}, nil, "gso")
+}
+
+// udpRelays compares the rate. gso is for both ends.
+func udpRelays(o options, name string, load []string, promised *target, gso ...string) work {
 	contenders := []contender{
 		{name: "C recvmmsg", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String()) }},
 		{name: "C recvmmsg, GSO", relay: func(from, to address) command { return cParty("udprelay", from.String(), to.String(), "gso") }},
-		{name: "package relay", relay: packageRelay, target: ratio(2)},
-		{name: "tincan relay", relay: tincanRelay, target: ratio(2)},
+		{name: "package relay", relay: packageRelay, target: promised},
+		{name: "tincan relay", relay: tincanRelay, target: promised},
 		{name: "socat", relay: socatUDPRelay},
 	}
 	processor := slices.Clone(contenders)
 	for i := range contenders {
 		processor[i].target = nil // what is promised is the rate
-		contenders[i].server = func(at address) command { return cParty("udpecho", at.String()) }
+		contenders[i].server = func(at address) command { return cParty("udpecho", append([]string{at.String()}, gso...)...) }
 		contenders[i].client = func(at address) command {
-			args := append([]string{at.String()}, udpLoad...)
-			return cParty("udpload", append(args, o.seconds())...)
+			return cParty("udpload", slices.Concat([]string{at.String()}, load, []string{o.seconds()}, gso)...)
 		}
 	}
-	const name = "echo 64 B, 8 sockets with 16 requests each"
 	return work{
 		name: name, scheme: "udp", to: "udp", place: split, metric: metric{unit: "k/s"}, base: "socat", contenders: contenders,
 		measure: func(ctx context.Context, l *lab, r run) ([]float64, error) {

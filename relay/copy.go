@@ -18,32 +18,28 @@ const (
 // buffers are shared by all pairs; an idle pair of sockets holds none.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// A mover moves one direction of a pair.
+// A mover moves one direction of a pair. What it reads and sends is in its fields and
+// not in frames, so that the stack of one that waits stays at the 2 KiB it begins with.
 type mover struct {
 	pair     *pair
 	d        Direction
 	src, dst net.Conn
-	most     int // bytes moved at once by copying
-	small    []byte
+	most     int        // bytes moved at once by copying
 	kernel   kernelPath //lint:ignore U1000 where every byte is copied
 
-	// passed tells a connection that counts what goes past its Read and Write.
-	srcPassed, dstPassed func(received, sent int64)
+	small []byte            // for what is no bare socket, once that was read
+	lent  *[bufferSize]byte // from buffers, while there is something in it
+	piece []byte            // what was read and is not sent yet
 }
 
-func newMover(p *pair, d Direction, src, dst net.Conn) *mover {
-	m := &mover{pair: p, d: d, src: src, dst: dst, most: p.limit(bufferSize)}
-	m.srcPassed, m.dstPassed = passedOf(src), passedOf(dst)
-	m.prepare()
-	return m
-}
-
-// passedOf finds c's own count, as a server's connection has it.
-func passedOf(c net.Conn) func(received, sent int64) {
-	if counts, ok := c.(interface{ Passed(received, sent int64) }); ok {
-		return counts.Passed
+// newMovers gives those of both directions.
+func newMovers(p *pair, first, second net.Conn) *[2]mover {
+	m := &[2]mover{
+		{pair: p, d: Forward, src: first, dst: second, most: p.limit(bufferSize)},
+		{pair: p, d: Backward, src: second, dst: first, most: p.limit(bufferSize)},
 	}
-	return func(_, _ int64) {}
+	prepare(m)
+	return m
 }
 
 // move moves everything from src to dst: [io.EOF] at src's orderly end, else an [*EndError] or why the pair was interrupted.
@@ -56,9 +52,20 @@ func (m *mover) move() error {
 				return err
 			}
 		}
-		n, err := m.copyOnce(large)
-		if err != nil {
-			return err
+		var readErr error
+		if m.readsLazily() {
+			readErr = m.readLazily()
+		} else {
+			readErr = m.read(large)
+		}
+		n := len(m.piece)
+		if n > 0 {
+			if err := m.send(); err != nil {
+				return err
+			}
+		}
+		if readErr != nil {
+			return readErr
 		}
 		large = n >= smallSize
 		if n == m.most {
@@ -69,52 +76,59 @@ func (m *mover) move() error {
 	}
 }
 
-// copyOnce moves what one read gives, and holds a large buffer no longer than that.
-func (m *mover) copyOnce(large bool) (int, error) {
-	var (
-		n    int
-		err  error
-		p    []byte
-		lent *[bufferSize]byte
-	)
-	switch {
-	case m.readsLazily():
-		lent, n, err = m.readLazily()
-	case large:
-		lent = buffers.Get().(*[bufferSize]byte)
-		n, err = m.src.Read(lent[:m.most])
-	default:
+// read reads the next piece, in a large buffer only where it may take that.
+func (m *mover) read(large bool) error {
+	if !large {
 		if m.small == nil {
 			m.small = make([]byte, min(smallSize, m.most))
 		}
-		p = m.small
-		n, err = m.src.Read(p)
+		n, err := m.src.Read(m.small)
+		m.piece = m.small[:n]
+		return m.receiveError(err)
 	}
-	if lent != nil {
-		p = lent[:]
-		defer buffers.Put(lent)
+	m.lent = buffers.Get().(*[bufferSize]byte)
+	n, err := m.src.Read(m.lent[:m.most])
+	m.piece = m.lent[:n]
+	m.release()
+	return m.receiveError(err)
+}
+
+// release gives an empty buffer back at once.
+func (m *mover) release() {
+	if len(m.piece) > 0 {
+		return
 	}
-	if n > 0 {
-		if err := m.send(p[:n]); err != nil {
-			return n, err
-		}
+	m.piece = nil // it may lie in the buffer
+	if m.lent != nil {
+		buffers.Put(m.lent)
+		m.lent = nil
 	}
-	return n, m.receiveError(err)
 }
 
 // send sends on what was read.
-func (m *mover) send(p []byte) error {
-	m.pair.sending[m.d].Store(true)
-	defer m.pair.sending[m.d].Store(false)
-	if err := m.pair.admit(len(p)); err != nil {
-		return err
+func (m *mover) send() error {
+	p := m.pair
+	p.sending[m.d].Store(true)
+	err := p.admit(len(m.piece))
+	if err == nil {
+		if p.o.Tap != nil {
+			p.o.Tap(m.d, m.piece)
+		}
+		whole := len(m.piece)
+		err = m.sendError(m.write())
+		p.passed(m.d, whole-len(m.piece))
 	}
-	if tap := m.pair.o.Tap; tap != nil {
-		tap(m.d, p)
-	}
-	n, err := m.write(p)
-	m.pair.passed(m.d, n)
-	return m.sendError(err)
+	m.piece = nil
+	m.release()
+	p.sending[m.d].Store(false)
+	return err
+}
+
+// writeCopied writes the piece by dst's own Write, and leaves in it what could not be written.
+func (m *mover) writeCopied() error {
+	n, err := m.dst.Write(m.piece)
+	m.piece = m.piece[n:]
+	return err
 }
 
 func (m *mover) receiveError(err error) error {

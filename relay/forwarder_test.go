@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,7 +108,8 @@ func TestForwarderBalance(t *testing.T) {
 			}
 			got = append(got, name)
 		}
-		if want := []string{"a", "b", "c", "a", "b", "c", "b", "b", "c"}; !slices.Equal(got, want) {
+		// Once a is down, both others have its share.
+		if want := []string{"a", "b", "c", "a", "b", "c", "b", "c", "b"}; !slices.Equal(got, want) {
 			t.Errorf("served by %q, want %q", got, want)
 		}
 		stops[1]()
@@ -176,6 +179,42 @@ func TestForwarderCanceled(t *testing.T) {
 		stopA()
 		stopB()
 	})
+}
+
+// scarce fails for want of descriptors until an instant, and dials mem: afterwards.
+type scarce struct {
+	tincan.Transport
+	until time.Time
+}
+
+func (s scarce) Dial(ctx context.Context, d *tincan.Dialer, e *tincan.Endpoint) (net.Conn, error) {
+	if time.Now().Before(s.until) {
+		return nil, &net.OpError{Op: "dial", Net: "mem", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	}
+	return (&tincan.Dialer{}).DialEndpoint(ctx, e)
+}
+
+// A lack of descriptors is waited out without Retry, tells nothing of the target, and is bounded by the dialler's timeout.
+func TestForwarderScarce(t *testing.T) {
+	for _, tt := range []struct {
+		lack, timeout time.Duration
+		served        bool
+	}{{time.Minute, 0, true}, {time.Second, 5 * time.Second, true}, {time.Minute, 5 * time.Second, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			target, _ := named(t, "a")
+			f := &relay.Forwarder{Targets: []*tincan.Endpoint{target}, Dialer: &tincan.Dialer{Timeout: tt.timeout}}
+			f.Dialer.Transports = map[string]tincan.Transport{"mem": scarce{until: time.Now().Add(tt.lack)}}
+			begin := time.Now()
+			got, err := visit(t.Context(), t, f)
+			took := time.Since(begin)
+			switch {
+			case tt.served && (got != "a" || err != nil || took < tt.lack || took > tt.lack+2*time.Second):
+				t.Errorf("%+v: served by %q, %v after %v", tt, got, err, took)
+			case !tt.served && (!errors.Is(err, syscall.EMFILE) || took != tt.timeout):
+				t.Errorf("%+v: %v after %v", tt, err, took)
+			}
+		})
+	}
 }
 
 func TestForwarderNoTarget(t *testing.T) {

@@ -19,19 +19,23 @@ import (
 //
 // An idle pair holds no buffers. Messages that wait behind one another are moved together where [tincan.ReadBatch] can.
 func Messages(ctx context.Context, first, second tincan.MessageConn, limit int, o *Options) (Result, error) {
-	return newPair(ctx, first, second, o).relayMessages(first, second, limit)
+	p := newPair(ctx, first, second, o)
+	p.moveMessages(first, second, limit)
+	err := p.run()
+	return p.result(), err
 }
 
-func (p *pair) relayMessages(first, second tincan.MessageConn, limit int) (Result, error) {
-	return p.run(p.messages(Forward, first, second, limit), p.messages(Backward, second, first, limit))
+// moveMessages has p move messages, once it is run.
+func (p *pair) moveMessages(first, second tincan.MessageConn, limit int) {
+	p.ways = [2]func() error{
+		func() error { return p.passMessages(Forward, first, second, limit) },
+		func() error { return p.passMessages(Backward, second, first, limit) },
+	}
+	p.stop = p.watch()
 }
 
-// messages moves every message from src to dst, and passes on how it ended.
-func (p *pair) messages(d Direction, src, dst tincan.MessageConn, limit int) func() {
-	return func() { p.finish(d, src, dst, p.moveMessages(d, src, dst, limit)) }
-}
-
-func (p *pair) moveMessages(d Direction, src, dst tincan.MessageConn, limit int) error {
+// passMessages moves every message from src to dst: [io.EOF] at src's orderly end.
+func (p *pair) passMessages(d Direction, src, dst tincan.MessageConn, limit int) error {
 	var b tincan.Batch
 	defer b.Release()
 	for {

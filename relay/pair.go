@@ -2,9 +2,7 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -14,21 +12,28 @@ import (
 	"github.com/tincan-ipc/tincan"
 )
 
-// pair is two connections being joined.
+// pair is two connections being joined. An idle one must cost little: what only some need is made when they do.
 type pair struct {
-	conns  [2]tincan.Conn
-	o      Options
-	most   int             // bytes that the limiters let pass at once, 0 where there are none
-	ctx    context.Context // ends when the pair is interrupted: by its caller or a timeout
-	cancel context.CancelCauseFunc
+	about  Pair             // what a Forwarder tells of it, whose mutex guards it
+	target *tincan.Endpoint // of a Forwarder: the one that answered, or that was tried last
+
+	conns   [2]tincan.Conn
+	ways    [2]func() error // each moves one direction to its end
+	stop    func() bool     // ends the watch
+	joined  sync.WaitGroup
+	streams bool // deadlines wake what blocks
+	o       Options
+	most    int             // bytes that the limiters let pass at once, 0 where there are none
+	ctx     context.Context // ends when the pair is interrupted: by its caller or a timeout
+	cancel  context.CancelCauseFunc
 
 	count   [2]atomic.Int64
-	touched atomic.Int64     // when something last passed, in Unix nanoseconds
-	sending [2]atomic.Bool   // that direction holds something that it has read and not yet sent
-	held    atomic.Int32     // directions that wait for a limiter
-	dropped atomic.Int64     // messages
-	closing atomic.Bool      // a connection without half-close was closed because its input had ended
-	over    [2]chan struct{} // closed when nothing more comes in that direction
+	touched atomic.Int64   // when something last passed, in Unix nanoseconds
+	sending [2]atomic.Bool // that direction holds something that it has read and not yet sent
+	held    atomic.Int32   // directions that wait for a limiter
+	dropped atomic.Int64   // messages
+	closing atomic.Bool    // a connection without half-close was closed because its input had ended
+	over    [2]event       // nothing more comes in that direction
 
 	mu   sync.Mutex // guards what follows
 	err  error      // the first, which is the cause of what followed
@@ -36,7 +41,14 @@ type pair struct {
 }
 
 func newPair(ctx context.Context, first, second tincan.Conn, o *Options) *pair {
-	p := &pair{conns: [2]tincan.Conn{first, second}, over: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
+	p := &pair{ctx: ctx}
+	p.join(first, second, o)
+	return p
+}
+
+// join settles what is relayed, and within which bounds.
+func (p *pair) join(first, second tincan.Conn, o *Options) {
+	p.conns = [2]tincan.Conn{first, second}
 	if o != nil {
 		p.o = *o
 	}
@@ -51,35 +63,77 @@ func newPair(ctx context.Context, first, second tincan.Conn, o *Options) *pair {
 			p.most = burst
 		}
 	}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
-	p.touched.Store(time.Now().UnixNano())
-	return p
+	p.cancel = func(error) {}
+	if p.o.Timeout > 0 || p.o.IdleTimeout > 0 {
+		p.ctx, p.cancel = context.WithCancelCause(p.ctx)
+	}
+	p.touch()
 }
 
 var noTrace tincan.Trace
 
-// run runs both directions, then closes both connections and sums up. The deadlines wake what blocks in a direction.
-func (p *pair) run(forward, backward func(), deadlines ...func(time.Time) error) (Result, error) {
-	stop := p.watch(deadlines)
-	var wg sync.WaitGroup
-	wg.Go(backward)
-	forward()
-	wg.Wait()
-	stop()
+// run runs both directions, then closes both connections and gives why they ended.
+//
+// The stack of a goroutine that waits for data is most of what an idle pair costs. It stays at the 2 KiB that it
+// begins with as long as there are few frames, and these small, between its start and the socket.
+func (p *pair) run() error {
+	p.joined.Add(1)
+	go p.runJoined()
+	p.runWay(Forward)
+	p.joined.Wait()
+	p.stop()
 	err := p.end()
 	p.cancel(nil)
-	return Result{p.count[Forward].Load(), p.count[Backward].Load()}, err
+	return err
 }
 
-// watch interrupts the pair when ctx ends or a timeout passes. stop must be called at the end.
-func (p *pair) watch(deadlines []func(time.Time) error) (stop func()) {
-	unwake := context.AfterFunc(p.ctx, func() {
-		for _, set := range deadlines {
-			_ = set(time.Unix(1, 0)) // long past
+// runJoined runs the direction that has a goroutine of its own.
+func (p *pair) runJoined() {
+	defer p.joined.Done()
+	p.runWay(Backward)
+}
+
+func (p *pair) runWay(d Direction) {
+	defer p.ended(d)
+	p.finish(d, p.ways[d]())
+}
+
+// ended is deferred: where direction d panicked before its end was known, it ends both connections, and nothing else.
+func (p *pair) ended(d Direction) {
+	value := recover()
+	if value == nil && p.over[d].has() { // neither a panic nor runtime.Goexit
+		return
+	}
+	p.fail(d, newPanicError(value))
+	p.over[d].set()
+	for _, c := range p.conns {
+		abort(c)
+	}
+}
+
+func (p *pair) result() Result {
+	return Result{p.count[Forward].Load(), p.count[Backward].Load()}
+}
+
+// interrupt wakes both directions.
+func (p *pair) interrupt() {
+	for _, c := range p.conns {
+		if c, ok := c.(net.Conn); ok {
+			_ = c.SetDeadline(past)
 		}
-	})
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// watch interrupts the pair when ctx ends or a timeout passes. stop must be called at the end.
+func (p *pair) watch() (stop func() bool) {
+	unwake := func() bool { return true }
+	if p.streams {
+		unwake = context.AfterFunc(p.ctx, p.interrupt)
+	}
 	if p.o.Timeout <= 0 && p.o.IdleTimeout <= 0 {
-		return func() { unwake() }
+		return unwake
 	}
 	var (
 		mu          sync.Mutex // guards what follows
@@ -107,8 +161,7 @@ func (p *pair) watch(deadlines []func(time.Time) error) (stop func()) {
 			}
 		})
 	}
-	return func() {
-		unwake()
+	return func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		stopped = true
@@ -117,6 +170,7 @@ func (p *pair) watch(deadlines []func(time.Time) error) (stop func()) {
 				t.Stop()
 			}
 		}
+		return unwake()
 	}
 }
 
@@ -193,139 +247,4 @@ func (p *pair) failure(d Direction) (first, own error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err, p.errs[d]
-}
-
-// end closes both connections.
-func (p *pair) end() error {
-	err, _ := p.failure(Forward)
-	if err == nil && p.ctx.Err() != nil {
-		err = context.Cause(p.ctx)
-	}
-	for _, c := range p.conns {
-		if err == nil {
-			_ = c.Close() // both ends were told
-		} else {
-			p.reset(c)
-		}
-	}
-	return err
-}
-
-// finish passes on to dst how src ended.
-func (p *pair) finish(d Direction, src, dst tincan.Conn, err error) {
-	if err == io.EOF { // only the bare one is an orderly end
-		if err = p.falseEnd(d, src); err == nil {
-			close(p.over[d])
-			p.endInput(d, src, dst)
-			return
-		}
-	}
-	defer close(p.over[d])
-	first, _ := p.failure(d)
-	var end *EndError
-	switch {
-	case p.ctx.Err() != nil:
-		p.fail(d, context.Cause(p.ctx))
-	case errors.Is(err, net.ErrClosed) && first != nil:
-		// The other direction closed it, and has said why; end does the rest.
-	case errors.Is(err, net.ErrClosed) && p.closing.Load():
-		// The other direction closed src, in order; end does so with dst.
-	case errors.As(err, &end) && !end.Reading:
-		p.fail(d, err)
-		p.refuseInput(src) // the other direction may still deliver; end resets src afterwards
-	default:
-		p.fail(d, err)
-		p.reset(dst)
-	}
-}
-
-// refuseInput tells whoever sends to src, where the family can, that nobody reads any more.
-func (p *pair) refuseInput(src tincan.Conn) {
-	if network := src.LocalAddr().Network(); network != "unix" && network != "mem" || tincan.CloseRead(src) != nil {
-		return
-	}
-	// Linux wakes a sender that waits for room only when there is some.
-	if r, ok := src.(io.Reader); ok {
-		_, _ = io.Copy(io.Discard, r)
-	}
-}
-
-// falseEnd gives the error that an end hides. A reset is told once, and where both directions use the
-// socket the one that sends may be told; the one that receives then finds what looks like an end.
-//
-// A socket that was reset behind its end can't be told from one that was reset in place of it. Then it
-// counts as a reset: to take a part for the whole would be worse.
-func (p *pair) falseEnd(d Direction, src tincan.Conn) error {
-	if !wasReset(src) {
-		return nil
-	}
-	other := 1 - d
-	t := time.NewTimer(p.o.EndWait)
-	defer t.Stop()
-	select {
-	case <-p.over[other]: // it was told and is about to end, or it has half-closed src itself
-	case <-p.ctx.Done():
-	case <-t.C:
-	}
-	_, err := p.failure(other)
-	var end *EndError
-	if errors.As(err, &end) && !end.Reading {
-		return &EndError{Direction: d, Reading: true, Err: end.Err}
-	}
-	return nil
-}
-
-// endInput tells dst that src has ended.
-func (p *pair) endInput(d Direction, src, dst tincan.Conn) {
-	if f := p.o.Trace.HalfClosed; f != nil {
-		f(src, tincan.Remote)
-	}
-	// Where src has no half-close its end is that of both its directions: nothing from dst can be delivered any more.
-	whole := !tincan.CanCloseWrite(src)
-	if tincan.CanCloseWrite(dst) {
-		err := tincan.CloseWrite(dst) // where it fails dst is gone already, which its own direction tells
-		if f := p.o.Trace.HalfClosed; f != nil && err == nil {
-			f(dst, tincan.Local)
-		}
-		if !whole {
-			return
-		}
-	} else if !whole {
-		p.awaitQuiet(1 - d)
-	}
-	p.closing.Store(true)
-	_ = dst.Close()
-}
-
-// awaitQuiet returns when direction d has ended, or had nothing to do for EndWait.
-func (p *pair) awaitQuiet(d Direction) {
-	for start := time.Now(); ; {
-		wait := p.o.EndWait
-		if !p.sending[d].Load() {
-			wait -= min(p.silent(), time.Since(start))
-		}
-		if wait <= 0 {
-			return
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-			continue
-		case <-p.over[d]:
-		}
-		t.Stop()
-		return
-	}
-}
-
-// reset passes a reset on to c, as an ordinary end where the family has none. A pair that was
-// interrupted waits for nothing.
-func (p *pair) reset(c tincan.Conn) {
-	abort := tincan.Abort
-	if p.ctx.Err() == nil {
-		abort = func(c tincan.Conn) error { return tincan.Reset(p.ctx, c) }
-	}
-	if errors.Is(abort(c), errors.ErrUnsupported) {
-		_ = c.Close()
-	}
 }

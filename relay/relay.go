@@ -90,19 +90,19 @@ func (e *EndError) Unwrap() error { return e.Err }
 // what still comes the other way is delivered before that side is reset.
 //
 // It blocks until both have ended or ctx does, which aborts both. The error is nil after an orderly
-// end, ctx's cause, or an [*EndError]; a timeout of o is an [os.ErrDeadlineExceeded]. o may be nil.
+// end, ctx's cause, an [*EndError] or, where a function of o panicked, a [*PanicError]; a timeout of o
+// is an [os.ErrDeadlineExceeded]. o may be nil.
 func Streams(ctx context.Context, first, second net.Conn, o *Options) (Result, error) {
-	return newPair(ctx, first, second, o).relayStreams(first, second)
+	p := newPair(ctx, first, second, o)
+	p.moveStreams(first, second)
+	err := p.run()
+	return p.result(), err
 }
 
-func (p *pair) relayStreams(first, second net.Conn) (Result, error) {
-	return p.run(p.stream(Forward, first, second), p.stream(Backward, second, first), first.SetDeadline, second.SetDeadline)
-}
-
-// stream moves everything from src to dst, and passes on how it ended.
-func (p *pair) stream(d Direction, src, dst net.Conn) func() {
-	return func() {
-		m := newMover(p, d, src, dst)
-		p.finish(d, src, dst, m.move())
-	}
+// moveStreams has p move bytes, once it is run.
+func (p *pair) moveStreams(first, second net.Conn) {
+	p.streams = true
+	m := newMovers(p, first, second)
+	p.ways = [2]func() error{m[Forward].move, m[Backward].move}
+	p.stop = p.watch()
 }

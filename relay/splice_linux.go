@@ -21,29 +21,48 @@ const (
 // spliced counts the bytes that went through pipes.
 var spliced atomic.Int64
 
-// kernelPath is what a mover needs to work on the sockets themselves. Its functions are bound once, so that a call allocates nothing.
+// kernelPath is what a mover needs to work on the sockets themselves. Its functions are bound once, so
+// that a call allocates nothing, and those of splicing when it begins.
 type kernelPath struct {
 	src, dst syscall.RawConn // nil where it is no bare socket
 	refused  bool            // the kernel can't splice these
 
+	srcCounts, dstCounts counter // nil where nobody counts
+
 	tryRead, tryWrite, tryFill, tryDrain func(fd uintptr) bool
 
-	// What they work on, and give.
-	buf  *[bufferSize]byte
-	rest []byte // to be written
-	p    *pipe
-	n    int // read, or in the pipe
-	err  error
+	// What the latter two work on, and what all give.
+	p   *pipe
+	n   int // in the pipe
+	err error
 }
+
+// A counter is a connection that counts what goes past its Read and Write, as a server's does.
+type counter interface{ Passed(received, sent int64) }
 
 // spliceCall is [splice], but in a test.
 var spliceCall = splice
 
-func (m *mover) prepare() {
-	k := &m.kernel
-	k.src, k.dst = rawSocket(m.src), rawSocket(m.dst)
-	k.refused = m.pair.o.Tap != nil || k.src == nil || k.dst == nil
-	k.tryRead, k.tryWrite, k.tryFill, k.tryDrain = m.tryRead, m.tryWrite, m.tryFill, m.tryDrain
+// prepare finds the sockets of both directions.
+func prepare(both *[2]mover) {
+	first, second := rawSocket(both[Forward].src), rawSocket(both[Backward].src)
+	for i := range both {
+		m := &both[i]
+		k := &m.kernel
+		k.src, k.dst = first, second
+		if m.d == Backward {
+			k.src, k.dst = second, first
+		}
+		k.srcCounts, _ = m.src.(counter)
+		k.dstCounts, _ = m.dst.(counter)
+		k.refused = m.pair.o.Tap != nil || k.src == nil || k.dst == nil
+		if k.src != nil {
+			k.tryRead = m.tryRead
+		}
+		if k.dst != nil {
+			k.tryWrite = m.tryWrite
+		}
+	}
 }
 
 // rawSocket gives the socket of c, where c is nothing but that.
@@ -70,64 +89,69 @@ func isStreamSocket(raw syscall.RawConn) (ok bool) {
 
 func (m *mover) readsLazily() bool { return m.kernel.src != nil }
 
+// received and sent tell who counts.
+func (m *mover) received(n int) {
+	if c := m.kernel.srcCounts; c != nil {
+		c.Passed(int64(n), 0)
+	}
+}
+
+func (m *mover) sent(n int) {
+	if c := m.kernel.dstCounts; c != nil {
+		c.Passed(0, int64(n))
+	}
+}
+
 // readLazily reads from src into a buffer that is taken only when there is something.
-func (m *mover) readLazily() (*[bufferSize]byte, int, error) {
+func (m *mover) readLazily() error {
 	k := &m.kernel
 	err := k.src.Read(k.tryRead)
-	if err == nil {
-		err = os.NewSyscallError("read", k.err)
-	}
-	buf := k.buf
-	k.buf = nil
 	switch {
 	case err != nil:
-		return buf, 0, err
-	case k.n == 0:
-		return buf, 0, io.EOF
+	case k.err != nil:
+		err = os.NewSyscallError("read", k.err)
+	case len(m.piece) == 0:
+		err = io.EOF
+	default:
+		m.received(len(m.piece))
+		return nil
 	}
-	m.srcPassed(int64(k.n), 0)
-	return buf, k.n, nil
+	return m.receiveError(err)
 }
 
 func (m *mover) tryRead(fd uintptr) bool {
-	k := &m.kernel
-	k.buf = buffers.Get().(*[bufferSize]byte)
+	m.lent = buffers.Get().(*[bufferSize]byte)
 	for {
-		k.n, k.err = call(unix.SYS_READ, fd, k.buf[:m.most])
-		switch k.err {
-		case unix.EINTR:
+		n, err := call(unix.SYS_READ, fd, m.lent[:m.most])
+		if err == unix.EINTR {
 			continue
-		case unix.EAGAIN:
-			buffers.Put(k.buf)
-			k.buf = nil
-			return false
 		}
-		return true
+		m.piece, m.kernel.err = m.lent[:n], err
+		m.release()
+		return err != unix.EAGAIN
 	}
 }
 
-// write writes p to dst, and gives how much of it.
-func (m *mover) write(p []byte) (int, error) {
+// write writes the piece to dst, and leaves in it what could not be written.
+func (m *mover) write() error {
 	k := &m.kernel
 	if k.dst == nil {
-		return m.dst.Write(p)
+		return m.writeCopied()
 	}
-	k.rest = p
+	whole := len(m.piece)
 	err := k.dst.Write(k.tryWrite)
-	if err == nil {
-		err = os.NewSyscallError("write", k.err)
+	m.sent(whole - len(m.piece))
+	if err != nil {
+		return err
 	}
-	sent := len(p) - len(k.rest)
-	k.rest = nil
-	m.dstPassed(0, int64(sent))
-	return sent, err
+	return os.NewSyscallError("write", k.err)
 }
 
 func (m *mover) tryWrite(fd uintptr) bool {
 	k := &m.kernel
-	for k.err = nil; len(k.rest) > 0; {
-		n, err := call(unix.SYS_WRITE, fd, k.rest)
-		k.rest = k.rest[n:]
+	for k.err = nil; len(m.piece) > 0; {
+		n, err := call(unix.SYS_WRITE, fd, m.piece)
+		m.piece = m.piece[n:]
 		switch err {
 		case nil, unix.EINTR:
 		case unix.EAGAIN:
@@ -157,6 +181,9 @@ func (m *mover) canSplice() bool { return !m.kernel.refused }
 // pipe left: then what comes next is to be copied.
 func (m *mover) splice() error {
 	k := &m.kernel
+	if k.tryFill == nil {
+		k.tryFill, k.tryDrain = m.tryFill, m.tryDrain
+	}
 	for small := 0; small < demoteAfter; {
 		if err := m.fill(); err != nil || k.p == nil {
 			return err
@@ -166,7 +193,7 @@ func (m *mover) splice() error {
 		} else {
 			small = 0
 		}
-		m.srcPassed(int64(k.n), 0)
+		m.received(k.n)
 		err := m.drain()
 		pipes.put(k.p, k.n == 0)
 		k.p = nil
@@ -230,7 +257,7 @@ func (m *mover) drain() error {
 	}
 	sent := whole - k.n
 	m.pair.passed(m.d, sent)
-	m.dstPassed(0, int64(sent))
+	m.sent(sent)
 	spliced.Add(int64(sent))
 	if cannotSplice(k.err) {
 		k.refused = true

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"slices"
 	"time"
@@ -44,10 +45,8 @@ func (f *Forwarder) Stats() Stats {
 	defer f.mu.Unlock()
 	s := f.past
 	s.Live = len(f.live)
-	for _, p := range f.live {
-		if p != nil {
-			s.add(p)
-		}
+	for p := range f.live {
+		s.add(p)
 	}
 	return s
 }
@@ -63,11 +62,9 @@ func (f *Forwarder) Pairs() []Pair {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	pairs := make([]Pair, 0, len(f.live))
-	for id, p := range f.live {
-		now := *id
-		if p != nil {
-			now.Forward, now.Backward = p.count[Forward].Load(), p.count[Backward].Load()
-		}
+	for p := range f.live {
+		now := p.about
+		now.Forward, now.Backward = p.count[Forward].Load(), p.count[Backward].Load()
 		pairs = append(pairs, now)
 	}
 	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.ID, b.ID) })
@@ -75,34 +72,40 @@ func (f *Forwarder) Pairs() []Pair {
 }
 
 // enter notes that a client is here.
-func (f *Forwarder) enter(client tincan.Conn) *Pair {
+func (f *Forwarder) enter(ctx context.Context, client tincan.Conn) *pair {
+	p := &pair{ctx: ctx, conns: [2]tincan.Conn{client}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.live == nil {
-		f.live = map[*Pair]*pair{}
+		f.live = map[*pair]struct{}{}
 	}
 	f.past.Accepted++
-	id := &Pair{ID: f.past.Accepted, Client: client.RemoteAddr(), Since: time.Now()}
-	f.live[id] = nil
-	return id
+	p.about = Pair{ID: f.past.Accepted, Client: client.RemoteAddr(), Since: time.Now()}
+	f.live[p] = struct{}{}
+	return p
 }
 
-// join notes that its target has answered.
-func (f *Forwarder) join(id *Pair, target *tincan.Endpoint, p *pair) {
+// found notes that p's target has answered.
+func (f *Forwarder) found(p *pair) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	id.Target = target
-	f.live[id] = p
+	p.about.Target = p.target
 }
 
-// leave notes that it has ended.
-func (f *Forwarder) leave(id *Pair, err error) {
+// leave notes how p has ended.
+func (f *Forwarder) leave(p *pair, err error) {
+	f.forget(p, err)
+	if f.Ended != nil {
+		f.Ended(p.conns[0], p.target, p.result(), err)
+	}
+}
+
+func (f *Forwarder) forget(p *pair, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.live[id]
-	delete(f.live, id)
+	delete(f.live, p)
 	switch {
-	case p == nil:
+	case p.about.Target == nil:
 		f.past.Unreached++
 		return
 	case err != nil:

@@ -79,7 +79,7 @@ func TestStreamsBothEnd(t *testing.T) {
 func TestStreamsNoHalfClose(t *testing.T) {
 	toOneWithout := func(from, to kind) bool { return !from.noHalfClose && to.noHalfClose }
 	eachPair(t, toOneWithout, func(t *testing.T, from, to string) {
-		a, b, done := start(t.Context(), t, from, to, &relay.Options{EndWait: 500 * time.Millisecond})
+		a, b, done := start(t.Context(), t, from, to, &relay.Options{EndWait: 250 * time.Millisecond})
 		answer := pattern(8<<20, 2)
 		sent := make(chan error, 1)
 		go func() {
@@ -96,7 +96,7 @@ func TestStreamsNoHalfClose(t *testing.T) {
 		if _, err := io.ReadFull(a, first); err != nil || first[0] != answer[0] {
 			t.Fatalf("got %v, %v", first, err)
 		}
-		<-time.After(time.Second) // a slow reader
+		<-time.After(500 * time.Millisecond) // a slow reader: twice EndWait
 		if err := errors.Join(receive(a, answer[1:]), expectEnd(a), <-sent); err != nil {
 			t.Error(err)
 		}
@@ -148,7 +148,7 @@ func TestStreamsBackpressure(t *testing.T) {
 				t.Fatalf("%d bytes were taken though nobody read", total)
 			}
 		}
-		_, _ = a.Close(), b.Close()
+		_, _ = b.Close(), a.Close() // in this order: TLS would wait 5 s to say that it ends
 		await(t, done)
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,4 +64,54 @@ func TestMessageConns(t *testing.T) {
 			}
 		}
 	}
+}
+
+// No more connections are accepted than there are slots, of all listeners together, and each gets its turn.
+func TestServerSlots(t *testing.T) {
+	s := &service.Server{Drain: -1, Slots: make(chan struct{}, 2)}
+	ctx, cancel := context.WithCancel(t.Context())
+	var served sync.WaitGroup
+	entered := make(chan net.Conn)
+	var urls []string
+	for range 2 {
+		l, err := tincan.Listen(t.Context(), "tcp://127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		urls = append(urls, l.Addr().String())
+		served.Go(func() {
+			err := s.Serve(ctx, l, func(_ context.Context, c net.Conn) error {
+				entered <- c
+				_, err := io.Copy(io.Discard, c)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	clients := map[string]net.Conn{}
+	for i := range 6 {
+		c, err := tincan.Dial(t.Context(), urls[i%2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		clients[c.LocalAddr().String()] = c
+	}
+	for range 3 {
+		pair := []net.Conn{<-entered, <-entered}
+		select {
+		case c := <-entered:
+			t.Fatalf("%v was served as the third", c.RemoteAddr())
+		case <-time.After(20 * time.Millisecond):
+		}
+		for _, c := range pair {
+			if err := clients[c.RemoteAddr().String()].Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	cancel()
+	served.Wait()
 }

@@ -62,15 +62,22 @@ func (g *group) serveMessages(ctx context.Context, l tincan.MessageListener, acc
 
 // acceptMessages serves each connection by handle, until accepting ends.
 func (g *group) acceptMessages(accepting context.Context, l tincan.MessageListener, handle func(*connection, tincan.MessageConn) error) error {
-	for pause := (pause{}); ; {
+	if !sharesSocket(l) {
+		g.slots = g.server.Slots
+	}
+	for pause := (pause{}); g.takeSlot(accepting); {
 		conn, err := l.Accept(accepting)
 		if err == nil {
 			pause.reset()
 			g.start(conn, func(c *connection) error { return handle(c, conn) })
-		} else if !pause.cures(accepting, err) {
+			continue
+		}
+		g.giveSlot()
+		if !pause.cures(accepting, err) {
 			return err
 		}
 	}
+	return accepting.Err()
 }
 
 // endLater gives a context that ends so long after ctx. The function it gives ends it at once.

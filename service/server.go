@@ -39,6 +39,11 @@ type Server struct {
 	// MaxRequest bounds one message. A peer that sends a longer one is
 	// disconnected. Zero or negative means [DefaultMaxRequest].
 	MaxRequest tincan.Size
+	// Slots, where it isn't nil, bounds by its capacity how many connections are served at once by all
+	// servers that share it; it must be empty at first. Further ones wait to be accepted, in the system's queue:
+	// so clients wait where their handler would find no descriptor. Peers that share a socket, as
+	// those of datagrams do, aren't bounded.
+	Slots chan struct{}
 	// Trace is told of HalfClosed and Closed, and with Inline, where there is
 	// no connection to close, by Refused of each request that its handler failed on.
 	Trace *tincan.Trace
@@ -81,15 +86,20 @@ func (e *PanicError) Unwrap() error {
 func (s *Server) Serve(ctx context.Context, l net.Listener, h StreamHandler) error {
 	g := newGroup(ctx, s)
 	return g.run(ctx, l.Close, func() error {
-		for pause := (pause{}); ; {
+		g.slots = g.server.Slots
+		for pause := (pause{}); g.takeSlot(ctx); {
 			conn, err := l.Accept()
 			if err == nil {
 				pause.reset()
 				g.start(conn, func(c *connection) error { return h(c, c.stream(conn)) })
-			} else if !pause.cures(ctx, err) {
+				continue
+			}
+			g.giveSlot()
+			if !pause.cures(ctx, err) {
 				return err
 			}
 		}
+		return ctx.Err()
 	})
 }
 
@@ -101,6 +111,7 @@ type group struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // of the connections
 
+	slots    chan struct{} // nil where each connection may come at once
 	draining chan struct{} // closed when the drain begins
 	buffers  sync.Pool     // of *[]byte, for requests
 
@@ -208,6 +219,25 @@ func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
 	go c.serve(handle) // without the frames of wg.Go, with which an idle peer's stack outgrows 2 KiB
 }
 
+// takeSlot waits until one more connection may be served, and reports false where ctx ended first.
+func (g *group) takeSlot(ctx context.Context) bool {
+	if g.slots == nil {
+		return true
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (g *group) giveSlot() {
+	if g.slots != nil {
+		<-g.slots
+	}
+}
+
 // end closes a connection that was served: in order, or where err or a timer ended it by abort.
 func (g *group) end(c *connection, err error) {
 	g.mu.Lock()
@@ -224,6 +254,7 @@ func (g *group) end(c *connection, err error) {
 	} else {
 		_ = c.conn.Close() // the handler has seen every error that matters
 	}
+	g.giveSlot()
 	if g.trace.Closed != nil {
 		g.trace.Closed(c.conn, c.watch.received.Load(), c.watch.sent.Load(), err)
 	}

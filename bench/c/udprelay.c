@@ -1,18 +1,19 @@
 /* A relay of UDP datagrams that takes and gives up to BATCH of a peer with one system call.
  *
  *   udprelay FROM TO [gso]    gives each peer of FROM a socket of its own to TO; with gso, datagrams of
- *                             one length that go the same way are handed to the kernel as one (udp(7), UDP_SEGMENT)
+ *                             one length that go the same way are handed to the kernel as one, and taken so
  *
  * Peers are told apart by their ports, and never forgotten: it is for loads from this machine. */
 #include "common.h"
+#include "gso.h"
 
-#include <netinet/udp.h>
-#include <stdint.h>
 #include <sys/epoll.h>
 
 enum { BATCH = 64, LARGEST = 1500, PORTS = 1 << 16 };
 
-static char bufs[BATCH][LARGEST];
+static char bufs[BATCH * STRIDE];
+static struct control controls[BATCH];
+static int joined[BATCH]; /* the length of the datagrams that each was joined of, 0 for one */
 static struct sockaddr_in from[BATCH];
 static struct iovec iov[BATCH];
 static struct mmsghdr msgs[BATCH];
@@ -25,29 +26,29 @@ static int gso;
 static int receive(int fd)
 {
 	for (int i = 0; i < BATCH; i++) {
-		iov[i] = (struct iovec){bufs[i], LARGEST};
+		iov[i] = (struct iovec){bufs + i * (gso ? STRIDE : LARGEST), gso ? STRIDE : LARGEST};
 		msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &iov[i], .msg_iovlen = 1};
+		if (gso)
+			expect_joined(&msgs[i].msg_hdr, &controls[i]);
 	}
 	int n = recvmmsg(fd, msgs, BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		iov[i].iov_len = msgs[i].msg_len;
+		joined[i] = gso ? joined_of(&msgs[i].msg_hdr) : 0;
+		cut_into(&msgs[i].msg_hdr, &controls[i], joined[i]);
+	}
 	return n;
 }
 
 /* send_one hands datagrams of one length to the kernel as one; 0 where they aren't of one, or it can't. */
 static int send_one(int fd, int first, int n, struct sockaddr_in *to)
 {
-	char control[CMSG_SPACE(sizeof(uint16_t))] = {0};
-	for (int i = first + 1; i < first + n; i++)
-		if (iov[i].iov_len != iov[first].iov_len)
+	struct control space;
+	for (int i = first; i < first + n; i++)
+		if (joined[i] || iov[i].iov_len != iov[first].iov_len)
 			return 0;
-	struct msghdr m = {.msg_name = to, .msg_namelen = to ? sizeof *to : 0, .msg_iov = iov + first, .msg_iovlen = (size_t)n,
-		.msg_control = control, .msg_controllen = sizeof control};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = IPPROTO_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-	*(uint16_t *)CMSG_DATA(c) = (uint16_t)iov[first].iov_len;
+	struct msghdr m = {.msg_name = to, .msg_namelen = to ? sizeof *to : 0, .msg_iov = iov + first, .msg_iovlen = (size_t)n};
+	cut_into(&m, &space, (int)iov[first].iov_len);
 	return sendmsg(fd, &m, MSG_DONTWAIT) >= 0;
 }
 

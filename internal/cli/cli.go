@@ -111,6 +111,7 @@ carries data alone; words go to standard error.
 		p.calcCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	root.AddCommand(p.socketCommands()...)
+	root.AddCommand(p.proxyCommand())
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -40,6 +41,19 @@ func run(t *testing.T, stdin string, args ...string) result {
 type background struct {
 	*exec.Cmd
 	url string
+	log *transcript // of its standard error
+}
+
+// A transcript is what a process has said.
+type transcript struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+func (l *transcript) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(append(l.text, line...), '\n')
 }
 
 // server starts a program that says where it listens, and waits for that.
@@ -60,9 +74,11 @@ func server(t *testing.T, program string, args ...string) *background {
 		_ = cmd.Wait()
 	})
 	bound := make(chan string, 1)
+	log := &transcript{}
 	go func() {
 		defer close(said)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			log.add(lines.Text())
 			if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 				bound <- url
 			}
@@ -70,7 +86,7 @@ func server(t *testing.T, program string, args ...string) *background {
 	}()
 	select {
 	case url := <-bound:
-		return &background{cmd, url}
+		return &background{cmd, url, log}
 	case <-said:
 		t.Fatalf("%s ended", program)
 	case <-time.After(testPatience):

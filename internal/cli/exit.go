@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/pattern"
 )
 
 // exitCode is the one place where an error becomes an exit status.
@@ -56,6 +57,8 @@ func kindOf(err error) tincan.ErrorKind {
 		return tincan.KindUsage
 	case errors.As(err, &denied):
 		return tincan.KindDenied
+	case errors.Is(err, pattern.ErrPeerLost):
+		return tincan.KindReset
 	case errors.As(err, &local):
 		return tincan.KindOther
 	}

@@ -37,7 +37,7 @@ func (f *sessionFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end when nothing has passed, either way, for so long")
 	flags.Var((*durationFlag)(&f.timeout), "timeout", "end after so long, whatever is going on")
-	flags.Var((*backoffFlag)(&f.backoff), "backoff", "wait `MIN..MAX` between tries (100ms..2s)")
+	flags.Var((*backoffFlag)(&f.backoff), "backoff", "with --retry, wait `MIN..MAX` between tries (100ms..2s)")
 	flags.StringVar(&f.frame, "frame", "", "messages in input and output are framed by `F`: line, nul, len16, len32 or uvarint")
 	flags.BoolVar(&f.hex, "hex", false, "dump what passes, each direction marked, on standard error")
 	flags.Var((*rateFlag)(&f.rate), "rate", "pass at most so many bytes a second each way, such as 10MiB/s")

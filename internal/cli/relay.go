@@ -41,7 +41,8 @@ the command's: a side that resets is named and the exit code is 5, and of a
 program it is the program's own status. Else the relay runs until SIGINT or
 SIGTERM: it stops accepting, lets what is in flight finish within --drain and
 exits with 0; a second signal ends it at once. What ends one client, but for
-an orderly end, is told in a line.
+an orderly end, is told in a line. Clients for whom, with their connections to TO,
+the descriptors (ulimit -n) aren't enough wait until others have gone.
 
 ` + relayProxyHelp + `
 
@@ -109,10 +110,12 @@ const relayKindsHelp = `Messages stay messages from udp, unixgram, unixpacket an
 datagram peer of FROM has a connection of its own until it was silent for ?flow-timeout= (60 s).
 Where a stream meets messages --frame says how they are told apart in the
 stream; a message that doesn't fit the other side is dropped, which is told.
-ws carries a stream, but messages with --frame or towards a side that has only these.`
+ws carries a stream, but messages with --frame or towards a side that has only these.
+udp, unixgram and ws can't pass on that one direction has ended: behind the end of the
+other side's input such a side is closed when nothing has come for a second.`
 
-const programHelp = `PROGRAM has pipes for standard input and output, or with --pty a pseudo-terminal,
-and shares standard error; a half-close ends its input. Each client of FROM gets
+const programHelp = `PROGRAM has pipes for standard input and output, and shares standard error; with
+--pty a pseudo-terminal is all three. A half-close ends its input, on a terminal as Ctrl-D does. Each client of FROM gets
 a program of its own, in a process group of its own, which gets the signals that
 end the relay: of a single transfer at once, else when the drain is over.
 Its environment says who is served: TINCAN_FROM (the URL), TINCAN_REMOTE,

@@ -83,34 +83,74 @@ func TestRelayBothEndAtOnce(t *testing.T) {
 	}
 }
 
-// TestRelayScarceDescriptors: with 64 descriptors and 500 clients the relay
-// lives, rests, and serves again when they have gone.
+// TestRelayScarceDescriptors: with 64 descriptors and 500 clients the relay lives and rests. Nobody is turned away:
+// each is served when those before have gone.
 func TestRelayScarceDescriptors(t *testing.T) {
 	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
 	relay := server(t, "sh", "-c", "ulimit -n 64; exec tincan relay tcp://127.0.0.1:0 "+echo.url)
-	var clients []net.Conn
-	for range 500 { // whom it has no descriptor left for it resets, which may be while they connect
-		c, err := net.DialTimeout("tcp", relay.address(), testPatience)
-		if err == nil {
-			clients = append(clients, c)
-		} else if !errors.Is(err, unix.ECONNRESET) {
-			t.Error(err)
-		}
-	}
+	clients := dialMany(t, relay.address(), 500)
 	before := cpuTime(t, relay.Process.Pid)
 	time.Sleep(time.Second) // in which it must not burn what is measured
 	if used := cpuTime(t, relay.Process.Pid) - before; used > 300*time.Millisecond {
 		t.Errorf("used %v of CPU in a second without descriptors", used)
 	}
-	for _, c := range clients {
+	for i, c := range clients {
+		if err := errors.Join(c.SetDeadline(time.Now().Add(testPatience)), exchange(c, "x")); err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
 		reset(c)
 	}
-	for deadline := time.Now().Add(testPatience); ; {
-		if got := run(t, "still here\n", "connect", relay.url); got.code == 0 && got.stdout == "still here\n" {
-			return
-		} else if time.Now().After(deadline) {
-			t.Fatalf("exit %d, %q: %s", got.code, got.stdout, got.stderr)
+	if got := run(t, "still here\n", "connect", relay.url); got.code != 0 || got.stdout != "still here\n" {
+		t.Fatalf("exit %d, %q: %s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// exchange has text echoed.
+func exchange(c net.Conn, text string) error {
+	if _, err := io.WriteString(c, text); err != nil {
+		return err
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("%q came back as %q", text, got)
+	}
+	return nil
+}
+
+// TestRelayWaitsForDescriptor: a client that was accepted when none is left for its target is not reset, but waits.
+// The relay is not to know of the limit beforehand, which falls while it runs.
+func TestRelayWaitsForDescriptor(t *testing.T) {
+	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
+	relay := relayServer(t, "--backoff", "10ms..50ms", "tcp://127.0.0.1:0", echo.url)
+	first := dialTCP(t, relay.url)
+	if err := exchange(first, "x"); err != nil {
+		t.Fatal(err)
+	}
+	pid := relay.Process.Pid
+	free := 0
+	low := unix.Rlimit{Max: 4096} // one is to be left, for the client alone: the limit is that of their numbers
+	for ; ; low.Cur++ {
+		if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", pid, low.Cur)); err == nil {
+			continue
+		} else if free++; free == 2 {
+			break
 		}
+	}
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &low, nil); err != nil {
+		t.Fatal(err)
+	}
+	second := dialTCP(t, relay.url)
+	if _, err := io.WriteString(second, "y"); err != nil {
+		t.Fatal(err)
+	}
+	relay.log.await(t, regexp.MustCompile("too many open files; trying again"))
+	reset(first) // leaves two, of which the dial needs one
+	got := make([]byte, 1)
+	if _, err := io.ReadFull(second, got); err != nil || got[0] != 'y' {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 
@@ -375,29 +415,36 @@ func TestRelayTerminal(t *testing.T) {
 	}
 }
 
-// TestRelayIdleClients: a relay holds 10,000, or what the descriptors are enough
-// for, two to each; they cost little and hold up nobody.
+// TestRelayIdleClients: a relay holds 10,000, with two descriptors to each, or where these may not be
+// raised as many as they are enough for; they cost little and hold up nobody.
 func TestRelayIdleClients(t *testing.T) {
+	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
+	relay := server(t, "sh", "-c", "ulimit -n 24000 2>/dev/null; exec tincan relay tcp://127.0.0.1:0 "+echo.url)
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+	if err := unix.Prlimit(relay.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
 		t.Fatal(err)
 	}
-	clients := min(10_000, (int(limit.Cur)-200)/2)
+	clients := min(10_000, (int(limit.Cur)-ownDescriptors)/2-10)
+	if clients < 10_000 {
+		t.Logf("%d descriptors are enough for %d clients alone", limit.Cur, clients)
+	}
 	if testing.Short() || raceDetector {
 		clients = min(clients, 1000)
 	}
-	echo := server(t, "tincan", "serve", "echo", "tcp://127.0.0.1:0")
-	relay := relayServer(t, "tcp://127.0.0.1:0", echo.url)
 	echoes(t, relay.address())
 	before := resident(t, relay.Process.Pid)
 	dialMany(t, relay.address(), clients)
 	awaitDescriptors(t, relay.Process.Pid, 2*clients)
-	if took := echoes(t, relay.address()); took > 100*time.Millisecond && !raceDetector {
+	took := echoes(t, relay.address())
+	for range 2 { // other programs may hold the processor
+		took = min(took, echoes(t, relay.address()))
+	}
+	if took > 100*time.Millisecond && !raceDetector {
 		t.Errorf("one more client waited %v", took)
 	}
 	each := (resident(t, relay.Process.Pid) - before) / clients
 	t.Logf("%d clients, %d bytes for each", clients, each)
-	if each > 32<<10 && !raceDetector {
+	if each > 24<<10 && !raceDetector {
 		t.Errorf("an idle client costs %d bytes", each)
 	}
 }

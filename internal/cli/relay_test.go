@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -306,6 +308,45 @@ func TestRelayInterruptedTransfer(t *testing.T) {
 	}
 }
 
+// TestRelayDrainsWhoIsDialledFor: a client that was accepted is in flight, though TO has not answered yet when the signal comes.
+func TestRelayDrainsWhoIsDialledFor(t *testing.T) {
+	t.Parallel()
+	asked, stopping := make(chan struct{}), make(chan struct{})
+	proxy := peer(t, func(c *net.TCPConn) error {
+		in := bufio.NewReader(c)
+		if _, err := http.ReadRequest(in); err != nil {
+			return err
+		}
+		close(asked)
+		<-stopping
+		_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+		request, readErr := io.ReadAll(in)
+		_, writeErr := c.Write(bytes.ToUpper(request))
+		return errors.Join(err, readErr, writeErr)
+	})
+	relay := relayServer(t, "--proxy", strings.Replace(proxy, "tcp:", "http:", 1), "tcp://127.0.0.1:0", "tcp://192.0.2.1:9")
+	c := dialTCP(t, relay.url)
+	_, err := io.WriteString(c, "in flight")
+	if err = errors.Join(err, c.CloseWrite()); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := relay.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(testPatience); time.Now().Before(end); { // until it accepts nobody any more
+		late, err := net.Dial("tcp", c.RemoteAddr().String())
+		if err != nil {
+			break
+		}
+		_ = late.Close()
+	}
+	close(stopping)
+	if got, err := io.ReadAll(c); err != nil || string(got) != "IN FLIGHT" {
+		t.Errorf("the client got %q, %v", got, err)
+	}
+}
+
 // TestRelayRates: what one connection passes takes its time, and so does what all pass.
 func TestRelayRates(t *testing.T) {
 	t.Parallel()
@@ -358,7 +399,7 @@ func TestRelayUsage(t *testing.T) {
 		"file: tcp://:9", "file:x?append tcp://:9", "tcp://:0 file:x?mode=8", "tcp://:0 file:x?mode=1777", "tcp://:0 file:x?appendix", "tcp://:0 file:%zz",
 		"tcp://:0 exec", "tcp://:0 exec cat", "tcp://:0 exec --", "tcp://:0 -- cat", "tcp://:0 -- exec cat", "exec -- cat", "exec stdio:", "tcp://:0 tcp://:9 exec -- cat",
 		"tcp://:0 tcp://:9 -- cat", "tcp://:0 tcp://:9 stdio:", "tcp://:0 file:x file:y",
-		"--pty tcp://:0 tcp://:9", "--balance tcp://:0 tcp://:9", "--retry tcp://:0 file:x", "--backoff 1s tcp://:0 stdio:", "--connect-timeout 1s tcp://:0 exec -- cat",
+		"--pty tcp://:0 tcp://:9", "--balance tcp://:0 tcp://:9", "--retry tcp://:0 file:x", "--backoff 1s tcp://:0 stdio:", "--backoff 1s tcp://:0 tcp://:9", "tcp://:0 -", "- tcp://:9", "--connect-timeout 1s tcp://:0 exec -- cat",
 		"--max-conns 1 stdio: tcp://:9", "--drain 1s stdio: tcp://:9", "--max-conns-per-source 1 file:x tcp://:9",
 		"--rate fast tcp://:0 tcp://:9", "--rate-total 0 tcp://:0 tcp://:9", "--drain -1s tcp://:0 tcp://:9", "--nonsense tcp://:0 tcp://:9",
 		"--metrics udp://:0 tcp://:0 tcp://:9", "--metrics :9090 tcp://:0 tcp://:9", "--timeout 0 tcp://:0 tcp://:9",

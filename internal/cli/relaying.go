@@ -59,7 +59,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 	forwarder := &relay.Forwarder{
 		Balance: f.balance,
 		Dialer:  &tincan.Dialer{Config: p.config(), Timeout: f.connectTimeout, Retry: f.retry, Backoff: f.backoff},
-		Options: r.options, Prepare: r.prepare, MaxMessage: plan.largestMessage(),
+		Options: r.options, Prepare: r.prepare, Retrying: func(client tincan.Conn) { r.linkOf(client).waits() }, MaxMessage: plan.largestMessage(),
 		Ended: func(client tincan.Conn, target *tincan.Endpoint, result relay.Result, _ error) {
 			l := r.linkOf(client)
 			l.result, l.target = result, target.String()
@@ -80,7 +80,10 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 // prepare is called when client and target stand.
 func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	l := r.linkOf(client)
-	l.joined(target)
+	l.joined()
+	if r.report.json {
+		r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
+	}
 	if r.flags.rate > 0 {
 		o.Limiters = append(o.Limiters, newLimiter(r.flags.rate))
 	}
@@ -200,7 +203,7 @@ func (r *relaying) serve(listeners []relayListener) error {
 	}
 	r.notify(true)
 	defer r.notifyStopping()()
-	server := &service.Server{Drain: r.flags.drain}
+	server := &service.Server{Drain: r.flags.drain, Slots: clientSlots(&r.plan.to[0])}
 	if r.flags.drain == 0 {
 		server.Drain = -1 // its zero is the default
 	}
@@ -222,11 +225,18 @@ func (r *relaying) serve(listeners []relayListener) error {
 	return context.Cause(r.stopping)
 }
 
+// serveOn serves the clients of one listener, each of whose faults are its own.
 func (r *relaying) serveOn(server *service.Server, l relayListener) error {
 	if l.messages != nil {
-		return server.ServeMessageConns(r.stopping, r.only.messages(l.messages), r.serveMessage)
+		return server.ServeMessageConns(r.stopping, r.only.messages(l.messages), func(ctx context.Context, conn tincan.MessageConn) error {
+			client := newLink(r, conn, false)
+			client.endless = endless(r.plan.from.endpoint)
+			return client.relayMessages(ctx, conn)
+		})
 	}
-	return server.Serve(r.stopping, r.only.streams(l.streams), r.serveStream)
+	return server.Serve(r.stopping, r.only.streams(l.streams), func(ctx context.Context, conn net.Conn) error {
+		return newLink(r, conn, false).relayStream(ctx, conn)
+	})
 }
 
 // notifyStopping has it told as soon as the relay stops. The function that it gives waits for that.
@@ -275,7 +285,7 @@ func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
 	done := make(chan error, 1)
 	l := newLink(r, single, r.plan.from.isLocal())
 	defer r.showProgress(l)()
-	go func() { done <- r.handle(ctx, l, r.joinStream(l, single)) }()
+	go func() { done <- l.relayStream(ctx, single) }()
 	if r.plan.to[0].program != nil {
 		return <-done // it is seen to its end
 	}
@@ -290,29 +300,6 @@ func (r *relaying) transfer(ctx context.Context, single net.Conn) error {
 	case <-time.After(abandonAfter):
 		return context.Cause(ctx)
 	}
-}
-
-// serveStream serves one client, whose faults are its own.
-func (r *relaying) serveStream(ctx context.Context, conn net.Conn) error {
-	l := newLink(r, conn, false)
-	return r.only.ended(r.handle(ctx, l, r.joinStream(l, conn)))
-}
-
-// joinStream gives the relaying of a byte stream, which in a relay of messages carries them framed.
-func (r *relaying) joinStream(l *link, conn net.Conn) func(ctx context.Context) error {
-	if c, ok := conn.(*local.Conn); ok {
-		conn = &localSide{Conn: c, word: r.plan.from.word, failed: l.cut}
-	}
-	if r.plan.messages {
-		return l.joinMessages(newFramedConn(conn, r.plan.framing))
-	}
-	return func(ctx context.Context) error { return r.to.Stream(ctx, &linkedStream{conn, l}) }
-}
-
-func (r *relaying) serveMessage(ctx context.Context, conn tincan.MessageConn) error {
-	l := newLink(r, conn, false)
-	l.endless = endless(r.plan.from.endpoint)
-	return r.only.ended(r.handle(ctx, l, l.joinMessages(conn)))
 }
 
 // endless reports whether the peers of e have no end: they are finished with when silent.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/internal/capture"
+	"github.com/tincan-ipc/tincan/internal/local"
 	"github.com/tincan-ipc/tincan/relay"
+	"github.com/tincan-ipc/tincan/service"
 )
 
 // A link is one client of a relay and what it is joined with.
@@ -22,12 +25,13 @@ type link struct {
 	// endless is set where the client has no end: when the relay stops it is served until it is silent.
 	endless bool
 
-	mu       sync.Mutex // guards what follows until join has returned
-	cancel   context.CancelCauseFunc
-	undialed func() bool // stops the signal from ending it, as it may until it is joined
-	target   string
-	result   relay.Result
-	record   *capture.Connection // nil without
+	mu          sync.Mutex // guards what follows until join has returned
+	cancel      context.CancelCauseFunc
+	release     func()      // what else begin has begun
+	stopWaiting func() bool // stops the signal from ending it; nil unless it waits
+	target      string
+	result      relay.Result
+	record      *capture.Connection // nil without
 
 	received, sent atomic.Int64 // bytes from and to the client, as they pass
 }
@@ -39,41 +43,93 @@ func newLink(r *relaying, client tincan.Conn, single bool) *link {
 // errProgramEnded ends a client whose program has ended, where there is no gentler way.
 var errProgramEnded = errors.New("the program has ended")
 
-// handle has join relay the client of l and accounts for how it ended.
-func (r *relaying) handle(ctx context.Context, l *link, join func(ctx context.Context) error) error {
-	ctx, cancelTimeout := r.flags.bounded(ctx)
-	defer cancelTimeout()
+// relayStream relays the byte stream of l's client, which in a relay of messages carries them framed.
+func (l *link) relayStream(ctx context.Context, conn net.Conn) (err error) {
+	ctx = l.begin(ctx)
+	defer l.end(ctx, &err)
+	if l.r.plan.messages {
+		return l.join(ctx, newFramedConn(l.guarded(conn), l.r.plan.framing))
+	}
+	return l.r.to.Stream(ctx, &linkedStream{l.guarded(conn), l})
+}
+
+// guarded has what fails of a local end, which is no peer, end l at once.
+func (l *link) guarded(conn net.Conn) net.Conn {
+	if c, ok := conn.(*local.Conn); ok {
+		return &localSide{Conn: c, word: l.r.plan.from.word, failed: l.cut}
+	}
+	return conn
+}
+
+// relayMessages relays the messages of l's client. They are handed on as they are, so that many can pass in one system call.
+func (l *link) relayMessages(ctx context.Context, conn tincan.MessageConn) (err error) {
+	ctx = l.begin(ctx)
+	defer l.end(ctx, &err)
+	return l.join(ctx, conn)
+}
+
+func (l *link) join(ctx context.Context, conn tincan.MessageConn) error {
+	l.r.links.Store(conn, l)
+	defer l.r.links.Delete(conn)
+	return l.r.to.Message(ctx, conn)
+}
+
+// begin gives the context in which l is relayed, and begins to account for it.
+func (l *link) begin(ctx context.Context) context.Context {
+	ctx, cancelTimeout := l.r.flags.bounded(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	l.mu.Lock()
 	l.cancel = cancel
-	if !l.single {
-		// While there is nothing to be drained, a signal is the end.
-		l.undialed = context.AfterFunc(r.stopping, func() { cancel(context.Cause(r.stopping)) })
-		defer l.undialed()
-	}
 	l.mu.Unlock()
+	l.release = cancelTimeout
 	if l.endless {
-		defer context.AfterFunc(r.stopping, func() { l.cutWhenSilent(ctx) })()
+		forget := context.AfterFunc(l.r.stopping, func() { l.cutWhenSilent(ctx) })
+		l.release = func() {
+			forget()
+			cancelTimeout()
+		}
 	}
-	r.counts.opened()
-	err := join(ctx)
-	side, err := l.reason(ctx, err)
-	r.counts.closed(err)
-	l.endRecord(side, err)
-	l.tell(side, err)
-	return err
+	if l.r.plan.to[0].isLocal() {
+		l.waits()
+	}
+	l.r.counts.opened()
+	return ctx
+}
+
+// end is deferred. It accounts for how l ended, which err is to tell. A panic ends l alone.
+func (l *link) end(ctx context.Context, err *error) {
+	if value := recover(); value != nil {
+		*err = &service.PanicError{Value: value, Stack: debug.Stack()}
+	}
+	l.joined()
+	l.release()
+	side, reason := l.reason(ctx, *err)
+	*err = reason
+	l.cancel(nil)
+	l.r.counts.closed(reason)
+	l.endRecord(side, reason)
+	l.tell(side, reason)
+	if !l.single {
+		l.r.only.ended(reason)
+	}
+}
+
+// waits is told when the client has to wait for its target, who knows how long: until it is joined a signal is its end.
+// One whose target is being dialled for the first time is in flight, as is what it sent.
+func (l *link) waits() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopWaiting == nil && !l.single {
+		l.stopWaiting = context.AfterFunc(l.r.stopping, func() { l.cut(context.Cause(l.r.stopping)) })
+	}
 }
 
 // joined is told when the target stands: from here on a signal lets the client finish.
-func (l *link) joined(target tincan.Conn) {
+func (l *link) joined() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.undialed != nil {
-		l.undialed()
-	}
-	if l.r.report.json {
-		l.r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
+	if l.stopWaiting != nil {
+		l.stopWaiting()
 	}
 }
 
@@ -177,15 +233,6 @@ func (r *relaying) linkOf(client tincan.Conn) *link {
 	}
 	l, _ := r.links.Load(client)
 	return l.(*link)
-}
-
-// joinMessages relays messages. The connection is handed on as it is, so that many messages can pass in one system call.
-func (l *link) joinMessages(conn tincan.MessageConn) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
-		l.r.links.Store(conn, l)
-		defer l.r.links.Delete(conn)
-		return l.r.to.Message(ctx, conn)
-	}
 }
 
 // countMessages is a tap that counts what passes.

@@ -96,6 +96,9 @@ func (t *localTarget) open(ctx context.Context) (net.Conn, error) {
 	if t.only != nil {
 		return t.only, nil
 	}
+	if from := t.r.plan.from.end; from != nil && from.Same(t.side.end) {
+		return nil, errors.New("it is the file that is read")
+	}
 	return t.side.end.OpenFile(ctx, local.To)
 }
 

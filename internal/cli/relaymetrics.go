@@ -58,7 +58,7 @@ func (r *relaying) listenHooks() *tincan.Trace {
 		}
 		r.counts.failures[kindOf(err)].Add(1)
 		if r.only != nil {
-			_ = r.only.ended(err)
+			r.only.ended(err)
 		} else if handshaken == nil {
 			r.report.clientFailed(name(c.RemoteAddr()), err)
 		}

@@ -25,17 +25,17 @@ func newOnlyClient(r *relaying) *onlyClient {
 	return o
 }
 
-// ended notes how the client ended, and gives the error back.
-func (o *onlyClient) ended(err error) error {
-	if o != nil {
-		o.once.Do(func() {
-			if !errors.Is(err, errDrained) && !errors.As(err, new(interruptError)) {
-				o.err = err
-			}
-			close(o.done)
-		})
+// ended notes how the client ended.
+func (o *onlyClient) ended(err error) {
+	if o == nil {
+		return
 	}
-	return err
+	o.once.Do(func() {
+		if !errors.Is(err, errDrained) && !errors.As(err, new(interruptError)) {
+			o.err = err
+		}
+		close(o.done)
+	})
 }
 
 // served reports whether there was a client.

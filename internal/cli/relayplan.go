@@ -79,6 +79,9 @@ func parseSide(word string, role local.Role) (relaySide, error) {
 	if word == "exec" {
 		return relaySide{}, &usageError{problem: "exec can only be TO, and the last words", remedy: "tincan relay FROM exec -- PROGRAM ARG..."}
 	}
+	if word == "-" {
+		return relaySide{}, &usageError{problem: "- is no side of a relay", remedy: "standard input and output are stdio:"}
+	}
 	end, ok, err := local.Parse(word, role)
 	if ok || err != nil {
 		return relaySide{word: word, end: end}, err
@@ -128,6 +131,7 @@ func (pl *relayPlan) checkFlags(cmd *cobra.Command) error {
 		flags []string
 	}{
 		{!to.isLocal(), "is for a TO that is dialled", []string{"retry", "backoff", "connect-timeout"}},
+		{cmd.Flags().Changed("retry"), "is for --retry", []string{"backoff"}},
 		{len(pl.to) > 1, "is for several TO", []string{"balance"}},
 		{to.program != nil, "is for exec", []string{"pty"}},
 		{!pl.from.isLocal() || pl.from.mayListen(), "is for a FROM that is listened on", []string{"max-conns", "max-conns-per-source"}},

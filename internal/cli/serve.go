@@ -33,7 +33,9 @@ argument every service that has such. A default endpoint whose port is busy
 moves to a free one, and a default path that can't be bound is left out; either
 is said. An ENDPOINT that is named must be had, else the exit code is 7.
 It prints "listening on URL" for each endpoint, and what to try. For hello,
-http://host:port and https://host:port may be said for tcp and tls.
+http://host:port and https://host:port may be said for tcp and tls. A service that
+answers messages is hosted on a REP socket of ZeroMQ with rep+ before the URL of a
+byte stream: rep+tcp://host:port, rep+unix:path.
 
 Services:
 ` + serviceTable() + `
@@ -47,6 +49,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 		Example: `  tincan serve
   tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
   tincan serve calc 'udp://*:10000'
+  tincan serve calc rep+tcp://127.0.0.1:5555
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
@@ -78,11 +81,19 @@ type hosting struct {
 	endpoint *tincan.Endpoint
 	// optional is set where the user named no endpoint.
 	optional bool
+	// socket is set where a REP socket is to answer.
+	socket bool
+	// answer handles messages; nil where a byte stream is served.
+	answer service.MessageHandler
+	bound  binding
+}
 
-	// What is bound, one of the two, and the handler for messages.
-	streams  *tincan.Listener
-	messages tincan.MessageListener
-	answer   service.MessageHandler
+// A binding is a service on what was bound.
+type binding interface {
+	addr() net.Addr
+	close() error
+	// serve serves until ctx ends and what is in flight has finished, or been cut off.
+	serve(ctx context.Context, server service.Server) error
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
@@ -111,7 +122,7 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	var running sync.WaitGroup
 	for _, h := range bound {
 		running.Go(func() {
-			if err := h.run(ctx, server); err != nil {
+			if err := h.bound.serve(ctx, server); err != nil {
 				cancel(err)
 			}
 		})
@@ -171,7 +182,10 @@ func serviceNames() []string {
 
 // newHosting checks that s can be served on url.
 func newHosting(s service.Service, url string) (*hosting, error) {
-	address := url
+	address, isSocket := strings.CutPrefix(url, "rep+")
+	if isSocket {
+		return newSocketHosting(s, address)
+	}
 	if s.Name == "hello" {
 		if rest, ok := strings.CutPrefix(url, "http://"); ok {
 			address = "tcp://" + rest
@@ -202,7 +216,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 	defer func() {
 		if err != nil {
 			for _, h := range bound {
-				_ = h.close()
+				_ = h.bound.close()
 			}
 		}
 	}()
@@ -220,7 +234,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 			return bound, err
 		}
 		bound = append(bound, h)
-		p.report.listening(h.service.Name, h.addr().String())
+		p.report.listening(h.service.Name, h.url())
 	}
 	if len(bound) == 0 {
 		return nil, skipped
@@ -241,41 +255,60 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 		h.endpoint = asked
 		return busy
 	}
-	p.report.note("%s is in use, %s moves to %s", asked, h.service.Name, h.addr())
+	p.report.note("%s is in use, %s moves to %s", asked, h.service.Name, h.bound.addr())
 	return nil
 }
 
 func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig) (err error) {
-	if h.answer != nil {
-		h.messages, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
-	} else {
-		h.streams, err = lc.ListenEndpoint(ctx, h.endpoint)
+	switch {
+	case h.socket:
+		h.bound, err = bindSocket(ctx, lc, h)
+	case h.answer != nil:
+		var ln tincan.MessageListener
+		ln, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
+		h.bound = messageBinding{ln, h.answer}
+	default:
+		var ln *tincan.Listener
+		ln, err = lc.ListenEndpoint(ctx, h.endpoint)
+		h.bound = streamBinding{ln, h.service.Stream}
 	}
 	return err
 }
 
-func (h *hosting) addr() net.Addr {
-	if h.answer != nil {
-		return h.messages.Addr()
+// url is what clients dial.
+func (h *hosting) url() string {
+	if h.socket {
+		return socketPrefix + h.bound.addr().String()
 	}
-	return h.streams.Addr()
+	return h.bound.addr().String()
 }
 
-func (h *hosting) close() error {
-	if h.answer != nil {
-		return h.messages.Close()
-	}
-	return h.streams.Close()
+// A streamBinding serves byte streams.
+type streamBinding struct {
+	ln     *tincan.Listener
+	handle service.StreamHandler
 }
 
-// run serves until ctx ends and what is in flight has finished, or been cut off.
-func (h *hosting) run(ctx context.Context, server service.Server) error {
-	if h.answer == nil {
-		return server.Serve(ctx, h.streams, h.service.Stream)
-	}
+func (b streamBinding) addr() net.Addr { return b.ln.Addr() }
+func (b streamBinding) close() error   { return b.ln.Close() }
+
+func (b streamBinding) serve(ctx context.Context, server service.Server) error {
+	return server.Serve(ctx, b.ln, b.handle)
+}
+
+// A messageBinding answers messages.
+type messageBinding struct {
+	ln     tincan.MessageListener
+	handle service.MessageHandler
+}
+
+func (b messageBinding) addr() net.Addr { return b.ln.Addr() }
+func (b messageBinding) close() error   { return b.ln.Close() }
+
+func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
 	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
-	return server.ServeMessages(ctx, h.messages, h.answer)
+	return server.ServeMessages(ctx, b.ln, b.handle)
 }
 
 // serveHooks adds to the usual hooks what no event of the connection tells:
@@ -299,10 +332,10 @@ func tryTable(bound []*hosting) string {
 	fmt.Fprintln(w, "\nSERVICE\tENDPOINT\tTRY")
 	for _, h := range bound {
 		try := *h.endpoint
-		if e, ok := h.addr().(*tincan.Endpoint); ok {
+		if e, ok := h.bound.addr().(*tincan.Endpoint); ok {
 			try = *e // with the port that was taken
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, &try, h.service.Try(&try))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.try(&try))
 	}
 	_ = w.Flush()
 	return b.String()

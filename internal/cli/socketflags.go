@@ -11,6 +11,7 @@ import (
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/pattern"
+	"github.com/tincan-ipc/tincan/service"
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
@@ -30,9 +31,9 @@ type socketFlags struct {
 	backoff      tincan.Backoff
 	limits       limitFlags
 	security     securityFlags
-	drain        time.Duration // of rep
-	echo         bool          // of rep
-	reply        replyFlag     // of rep
+	drain        time.Duration
+	echo         bool      // of rep
+	reply        replyFlag // of rep
 }
 
 func (f *socketFlags) add(cmd *cobra.Command) {
@@ -43,16 +44,24 @@ func (f *socketFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.separator, "separator", "\t", "what stands between the parts of a message in text and hex")
 	flags.Var((*durationFlag)(&f.timeout), "timeout", "end after so long, whatever is going on")
 	flags.StringVar(&f.identity, "identity", "", "the name by which a router knows this socket")
-	flags.Var(&f.highWater, "high-water", "queue at most `N` messages for each peer, and from each (1000)")
-	flags.Var((*durationFlag)(&f.heartbeat), "heartbeat", "ask each peer for a sign of life every so often, and give up on it after as long")
-	flags.Var((*backoffFlag)(&f.backoff), "backoff", "wait `MIN..MAX` between tries to reach a peer (100ms..2s)")
-	f.limits.add(flags)
-	f.security.add(cmd)
+	f.addQueues(cmd)
 	if err := cmd.RegisterFlagCompletionFunc("format", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return []cobra.Completion{"text", "hex", "json"}, cobra.ShellCompDirectiveNoFileComp
 	}); err != nil {
 		panic(err) // the flag is not there: a fault of this program
 	}
+}
+
+// addQueues adds the flags of every socket: its peers and what waits for them.
+func (f *socketFlags) addQueues(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(&f.highWater, "high-water", "queue at most `N` messages for each peer, and from each (1000)")
+	flags.Var((*durationFlag)(&f.heartbeat), "heartbeat", "ask each peer for a sign of life every so often, and give up on it after as long")
+	flags.Var((*backoffFlag)(&f.backoff), "backoff", "wait `MIN..MAX` between tries to reach a peer (100ms..2s)")
+	f.drain = service.DefaultDrain
+	flags.Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
+	f.limits.add(flags)
+	f.security.add(cmd)
 }
 
 // addCount adds --count, with what is counted.

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan/pattern"
-	"github.com/tincan-ipc/tincan/service"
 )
 
 func reqVerb() *socketVerb {
@@ -83,8 +82,6 @@ func (f *socketFlags) addReplies(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.echo, "echo", false, "answer each request with itself")
 	flags.Var(&f.reply, "reply", "answer each request with `TEXT`")
-	f.drain = service.DefaultDrain
-	flags.Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is being answered finish for so long")
 }
 
 func checkReplies(r *socketRun) error {

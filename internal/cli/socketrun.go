@@ -126,8 +126,29 @@ func (r *socketRun) openEndpoints(ctx context.Context, s socket, listen, dial []
 	return nil
 }
 
-// close closes s once what is queued has been sent, or ctx has ended.
-func (r *socketRun) close(ctx context.Context, s socket) error { return abandoning(ctx, s.Close) }
+// timeoutGrace is how long a socket may take to close when --timeout has passed.
+const timeoutGrace = 100 * time.Millisecond
+
+// close closes s once what is queued has been sent. A signal bounds that by --drain.
+func (r *socketRun) close(ctx context.Context, s socket) error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+	}
+	grace := timeoutGrace
+	if r.stopping.Err() != nil {
+		grace = r.flags.drain
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(grace):
+		return context.Cause(ctx)
+	}
+}
 
 // awaitPeers waits for --wait-peers.
 func (r *socketRun) awaitPeers(ctx context.Context, wait func(ctx context.Context, n int) error) error {

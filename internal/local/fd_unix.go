@@ -3,6 +3,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -21,10 +22,10 @@ type Socket struct {
 func (e *End) OpenFD() (Socket, error) {
 	flags, err := unix.FcntlInt(uintptr(e.FD), unix.F_GETFD, 0)
 	if err != nil {
-		return Socket{}, fmt.Errorf("%s: %w: nothing was inherited there", e, os.NewSyscallError("fcntl", err))
+		return Socket{}, fmt.Errorf("%w: nothing was inherited there", os.NewSyscallError("fcntl", err))
 	}
 	if _, err := unix.FcntlInt(uintptr(e.FD), unix.F_SETFD, flags|unix.FD_CLOEXEC); err != nil {
-		return Socket{}, fmt.Errorf("%s: %w", e, os.NewSyscallError("fcntl", err))
+		return Socket{}, os.NewSyscallError("fcntl", err)
 	}
 	return e.take(os.NewFile(uintptr(e.FD), e.word))
 }
@@ -38,18 +39,18 @@ func (e *End) take(f *os.File) (Socket, error) {
 	}
 	defer f.Close()
 	if kind != unix.SOCK_STREAM {
-		return Socket{}, fmt.Errorf("%s is a socket for messages, and only stream sockets can be taken over", e)
+		return Socket{}, errors.New("it is a socket for messages, and only stream sockets can be taken over")
 	}
 	if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens != 0 {
 		ln, err := net.FileListener(f)
 		if err != nil {
-			return Socket{}, fmt.Errorf("%s: %w", e, err)
+			return Socket{}, err
 		}
 		return Socket{Listener: ln}, nil
 	}
 	c, err := net.FileConn(f)
 	if err != nil {
-		return Socket{}, fmt.Errorf("%s: %w", e, err)
+		return Socket{}, err
 	}
 	return Socket{Conn: c}, nil
 }

@@ -116,6 +116,16 @@ func (e *End) String() string { return e.word }
 // Network gives the scheme, so that an End is a [net.Addr].
 func (e *End) Network() string { return e.Scheme }
 
+// Same reports whether both are one regular file, which to write would be to destroy, or to read without end.
+func (e *End) Same(other *End) bool {
+	if e.Scheme != "file" || other.Scheme != "file" {
+		return false
+	}
+	info, err := os.Stat(e.Path)
+	otherInfo, otherErr := os.Stat(other.Path)
+	return err == nil && otherErr == nil && info.Mode().IsRegular() && os.SameFile(info, otherInfo)
+}
+
 // Size gives how many bytes a file that is read holds; ok is false where that isn't known.
 func (e *End) Size() (n int64, ok bool) {
 	if e.Scheme != "file" {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -38,9 +39,9 @@ func (e *End) Passed() ([]Socket, error) {
 	case len(sockets) > 0:
 		return sockets, nil
 	case len(names) == 0:
-		return nil, fmt.Errorf("%s: the service manager passed no sockets to this process (LISTEN_FDS, LISTEN_PID)", e)
+		return nil, errors.New("the service manager passed no sockets to this process (LISTEN_FDS, LISTEN_PID)")
 	}
-	return nil, fmt.Errorf("%s: no socket was passed under this name; there are %s", e, strings.Join(slices.Compact(names), ", "))
+	return nil, fmt.Errorf("no socket was passed under this name; there are %s", strings.Join(slices.Compact(names), ", "))
 }
 
 // Notify tells a service manager that waits for it, at NOTIFY_SOCKET, that the

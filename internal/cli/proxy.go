@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tincan-ipc/tincan/pattern"
+)
+
+// proxyKinds are the devices that two sockets make: what listens for those who ask, publish or
+// push, and what listens for those who answer, subscribe or pull.
+var proxyKinds = []struct {
+	name, short string
+	front, back func(o *pattern.Options) pattern.Socket
+}{
+	{"queue", "req, dealer | rep, dealer", asSocket(pattern.NewRouter), asSocket(pattern.NewDealer)},
+	{"forwarder", "pub | sub", asSocket(pattern.NewXSub), asSocket(pattern.NewXPub)},
+	{"streamer", "push | pull", asSocket(pattern.NewPull), asSocket(pattern.NewPush)},
+}
+
+func asSocket[S pattern.Socket](open func(*pattern.Options) S) func(*pattern.Options) pattern.Socket {
+	return func(o *pattern.Options) pattern.Socket { return open(o) }
+}
+
+// proxyCommandFlags are the flags of proxy.
+type proxyCommandFlags struct {
+	kind                string
+	dialFront, dialBack bool
+	capture             string
+	socket              socketFlags
+}
+
+func (p *program) proxyCommand() *cobra.Command {
+	var f proxyCommandFlags
+	cmd := &cobra.Command{
+		Use:   "proxy FRONT BACK",
+		Short: "Pass messages on between two message sockets",
+		Long: `proxy joins two message sockets, so that many peers on either side know one address
+alone. --kind says which:
+    queue      FRONT for those that ask (req, dealer), BACK for workers (rep, dealer)
+    forwarder  FRONT for publishers (pub), BACK for subscribers (sub), whose subscriptions pass upstream
+    streamer   FRONT for those that push, BACK for those that pull
+It listens on both; --dial-front and --dial-back dial instead. --capture publishes every message
+that passes on an ENDPOINT of its own, for tincan sub. A side with no room holds up the
+other, so that nothing is lost, but that a forwarder drops for a subscriber that is too slow.
+SIGINT or SIGTERM passes on what has come, within --drain, and exits with 0.
+
+` + socketsHelp + `
+
+` + securityHelp + `
+
+` + exitCodesHelp + `
+
+` + eventsHelp,
+		Example: `  tincan proxy tcp://127.0.0.1:5559 tcp://127.0.0.1:5560
+  tincan proxy --kind forwarder ipc:///tmp/pub.sock ipc:///tmp/sub.sock --capture ipc:///tmp/seen.sock`,
+		Args:              arguments(false, "FRONT", "BACK"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return p.proxy(cmd.Context(), &f, args[0], args[1]) },
+		ValidArgsFunction: completeStreams,
+	}
+	p.outputFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.kind, "kind", "queue", "what the two are: queue, forwarder or streamer")
+	flags.BoolVar(&f.dialFront, "dial-front", false, "dial FRONT instead of listening on it")
+	flags.BoolVar(&f.dialBack, "dial-back", false, "dial BACK instead of listening on it")
+	flags.StringVar(&f.capture, "capture", "", "publish every message that passes on `ENDPOINT`")
+	f.socket.addQueues(cmd)
+	if err := cmd.RegisterFlagCompletionFunc("kind", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return []cobra.Completion{"queue", "forwarder", "streamer"}, cobra.ShellCompDirectiveNoFileComp
+	}); err != nil {
+		panic(err) // the flag is not there: a fault of this program
+	}
+	return cmd
+}
+
+// proxy passes messages on until a signal.
+func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, backURL string) error {
+	kind := -1
+	for i, k := range proxyKinds {
+		if k.name == f.kind {
+			kind = i
+		}
+	}
+	if kind < 0 {
+		return &usageError{problem: fmt.Sprintf("unknown kind %q", f.kind), remedy: "--kind takes queue, forwarder or streamer"}
+	}
+	sides := []proxySide{{url: frontURL, dial: f.dialFront}, {url: backURL, dial: f.dialBack}}
+	if f.capture != "" {
+		sides = append(sides, proxySide{url: f.capture})
+	}
+	for i := range sides {
+		e, err := parseStreamEndpoint(sides[i].url)
+		if err != nil {
+			return err
+		}
+		sides[i].url = e.String()
+	}
+	mechanism, err := f.socket.security.mechanism(!f.dialFront || !f.dialBack || f.capture != "", f.dialFront || f.dialBack)
+	if err != nil {
+		return err
+	}
+	stopping, stop := p.interrupts.context(ctx)
+	defer stop()
+	running, cancel := context.WithCancelCause(stopping)
+	defer cancel(nil)
+	o := f.socket.options(p, mechanism)
+	o.Linger = max(f.socket.drain, 1)
+	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event
+
+	front, back := proxyKinds[kind].front(o), proxyKinds[kind].back(o)
+	sockets := []pattern.Socket{front, back}
+	var capture pattern.Sender
+	if f.capture != "" {
+		capture = pattern.NewPub(o)
+		sockets = append(sockets, capture)
+	}
+	for i, s := range sockets {
+		if err == nil {
+			err = p.openSide(running, s, sides[i])
+		}
+	}
+	if err == nil {
+		err = pattern.Proxy(running, front, back, capture)
+	}
+	for _, s := range sockets {
+		if closeErr := s.Close(); err == nil || running.Err() != nil && closeErr != nil {
+			err = closeErr
+		}
+	}
+	if cause := context.Cause(running); errors.As(cause, new(interruptError)) {
+		if discard := (*pattern.DiscardError)(nil); errors.As(err, &discard) {
+			return discard
+		}
+		return nil // a server's orderly end
+	} else if cause != nil {
+		return cause
+	}
+	return err
+}
+
+// A proxySide is where one socket of a proxy finds its peers.
+type proxySide struct {
+	url  string
+	dial bool
+}
+
+func (p *program) openSide(ctx context.Context, s pattern.Socket, side proxySide) error {
+	if side.dial {
+		return s.Dial(side.url)
+	}
+	addr, err := s.Listen(ctx, side.url)
+	if err != nil {
+		return err
+	}
+	p.report.listening("", addr.String())
+	return nil
+}
