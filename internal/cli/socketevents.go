@@ -168,7 +168,7 @@ func (r *reporter) socketEventJSON(e pattern.Event) {
 		line.Type = e.Peer.Type.String()
 		line.Identity = fmt.Sprintf("%q", e.Peer.Identity)
 		if e.Kind == pattern.EventDisconnected {
-			received, sent := int64(e.Peer.ReceivedBytes), int64(e.Peer.SentBytes) //nolint:gosec // counts of bytes
+			received, sent := int64(e.Peer.ReceivedBytes), int64(e.Peer.SentBytes)
 			line.Received, line.Sent = &received, &sent
 		}
 	}
