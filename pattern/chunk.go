@@ -119,7 +119,7 @@ func frameSize(n int) int {
 
 // A Message is a received message that was borrowed: its parts lie in the buffer that they were read into.
 type Message struct {
-	// Parts are the message's, one or more. They are valid until Release and may be overwritten meanwhile.
+	// Parts are the message's, one or more. They are valid until Release, and the borrower may overwrite them.
 	Parts [][]byte
 
 	peer  *peer

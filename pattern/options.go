@@ -18,8 +18,9 @@ type Options struct {
 	// Identity names this socket to its peers, 1 to 255 bytes of which the first isn't 0.
 	// A Router addresses its peers by it. Empty lets the Router make one up.
 	Identity []byte
-	// Security is the mechanism that connections are made with, in both
-	// directions. Nil is NULL: neither authentication nor encryption.
+	// Security is the mechanism that connections are made with, those that are dialled and those that come: one of
+	// [zmtp.PlainClient], [zmtp.PlainServer], [zmtp.CurveClient] and [zmtp.CurveServer], of which the peers
+	// have the other side. Nil is NULL: neither authentication nor encryption.
 	Security zmtp.Mechanism
 
 	// SendHighWater and RecvHighWater bound the messages that wait for one peer, and those

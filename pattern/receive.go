@@ -20,7 +20,7 @@ type receiver struct{ s *socket }
 
 // Recv waits for the next message and gives its parts, which are the caller's to keep. It blocks until there
 // is one, ctx ends, or the socket is closed ([net.ErrClosed]). Errors are [*net.OpError].
-func (r receiver) Recv(ctx context.Context) ([][]byte, error) {
+func (r *receiver) Recv(ctx context.Context) ([][]byte, error) {
 	m, err := r.s.receive(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (r receiver) Recv(ctx context.Context) ([][]byte, error) {
 
 // Borrow is Recv without copying: the message is valid until its Release, which the caller owes. While it is
 // not released it holds the buffer that it came in, of up to 256 KiB or its own length.
-func (r receiver) Borrow(ctx context.Context) (*Message, error) {
+func (r *receiver) Borrow(ctx context.Context) (*Message, error) {
 	return r.s.receive(ctx)
 }
 

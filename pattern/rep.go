@@ -2,7 +2,8 @@ package pattern
 
 import "github.com/tincan-ipc/tincan/zmtp"
 
-// A Rep answers the requests of its peers, which are [Req] and [Dealer] sockets (28/REQREP).
+// A Rep answers the requests of its peers, which are [Req], [Client] and [Dealer] sockets (28/REQREP). Requests of different
+// peers, and several of one, may be open at the same time: each [Request] knows where its reply goes.
 type Rep struct {
 	socket
 	replier

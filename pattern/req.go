@@ -9,8 +9,8 @@ import (
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
-// A Req asks its peers, which are [Rep] and [Router] sockets, in turn, and waits for the reply (28/REQREP). Each peer
-// has one request under way at a time, as a REQ of libzmq has. [Client] has many.
+// A Req asks its peers, which are [Rep], [Server] and [Router] sockets, in turn, and waits for the reply (28/REQREP). Each peer
+// has one request under way at a time, as with a REQ of libzmq; further ones wait until a peer is free. [Client] has many.
 type Req struct {
 	socket
 	exchanges exchanges

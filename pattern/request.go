@@ -12,7 +12,7 @@ import (
 
 // A Request is one that a [Rep] or a [Server] received.
 type Request struct {
-	// Parts are the request's. Those that Recv gave are the caller's to keep.
+	// Parts are the request's, without the envelope, and the caller's to keep.
 	Parts [][]byte
 
 	peer    *peer
@@ -54,7 +54,7 @@ type replier struct{ s *socket }
 // Recv waits for the next request. Any number of requests may be open at once, of one peer too. It
 // blocks until there is one, ctx ends, or the socket is closed ([net.ErrClosed]). A message without the empty
 // delimiter is dropped, counted, and told as an event. Errors are [*net.OpError].
-func (r replier) Recv(ctx context.Context) (*Request, error) {
+func (r *replier) Recv(ctx context.Context) (*Request, error) {
 	for {
 		m, err := r.s.receive(ctx)
 		if err != nil {
@@ -69,7 +69,7 @@ func (r replier) Recv(ctx context.Context) (*Request, error) {
 }
 
 // open makes a request of m, whose Parts are then the body alone. Where m is none it is released.
-func (r replier) open(m *Message, request *Request) bool {
+func (r *replier) open(m *Message, request *Request) bool {
 	for i, part := range m.Parts {
 		if len(part) > 0 {
 			continue
@@ -91,10 +91,10 @@ func (r replier) open(m *Message, request *Request) bool {
 // the socket is closed ([net.ErrClosed]). When ctx ends, what has arrived until then is still answered, and Serve
 // gives ctx's error once that is done; Close, with a Linger, then sends it.
 //
-// A request's parts are joined into one. request is valid until the handler returns, may be
-// overwritten, and a part of it may be the reply. A nil reply sends nothing; an error ends
+// A request's parts are joined into one. request is valid until the handler returns, which may overwrite
+// it and give a part of it as the reply. A nil reply sends nothing; an error ends
 // the connection of the peer that asked. The handlers' ctx has ctx's values and doesn't end with it.
-func (r replier) Serve(ctx context.Context, handle func(ctx context.Context, request []byte) (reply []byte, err error)) error {
+func (r *replier) Serve(ctx context.Context, handle func(ctx context.Context, request []byte) (reply []byte, err error)) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	inner := context.WithoutCancel(ctx)
@@ -126,7 +126,7 @@ func (r replier) Serve(ctx context.Context, handle func(ctx context.Context, req
 	}
 }
 
-func (r replier) answer(ctx context.Context, m *Message, handle func(context.Context, []byte) ([]byte, error)) {
+func (r *replier) answer(ctx context.Context, m *Message, handle func(context.Context, []byte) ([]byte, error)) {
 	var request Request
 	if !r.open(m, &request) {
 		return

@@ -32,7 +32,8 @@ func NewRouter(o *Options) *Router {
 
 // Send queues a message of parts[1:] for the peer with the identity parts[0]. It blocks while that
 // peer's queue is full, until ctx ends or the socket is closed. Where there is no such peer the error
-// is [ErrUnroutable], unless [Options.DropUnroutable]. The rest is as for [Push.Send].
+// is [ErrUnroutable], unless [Options.DropUnroutable]; so it is without an identity. No parts behind the identity
+// are one empty part. The rest is as for [Push.Send].
 func (s *Router) Send(ctx context.Context, parts ...[]byte) error {
 	if len(parts) == 0 {
 		return s.fail("send", ErrUnroutable)

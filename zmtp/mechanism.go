@@ -35,7 +35,7 @@ func (null) handshake(h *handshake) error {
 	return h.takeMetadata(data)
 }
 
-// A PlainClient tells a server its name and password, in clear text (24/PLAIN):
+// A PlainClient tells a server its name and password, in clear text (24/ZMTP-PLAIN):
 // whoever sees the connection has them. Each has at most 255 bytes.
 type PlainClient struct {
 	User, Password string

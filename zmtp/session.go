@@ -57,8 +57,8 @@ func (s *Session) Open(f Flags, body []byte) (Flags, []byte, error) {
 	return f &^ FlagLong, body, nil
 }
 
-// Overhead is how many bytes longer than its body the body of a received frame may be. A limit for messages
-// has to leave room for it.
+// Overhead is how many bytes longer the body of a received frame may be than what Open gives of it: what CURVE
+// adds, else 0. A limit for messages has to leave room for it.
 func (s *Session) Overhead() int {
 	if s.box != nil {
 		return curveOverhead
