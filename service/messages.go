@@ -65,19 +65,20 @@ func (g *group) acceptMessages(accepting context.Context, l tincan.MessageListen
 	if !sharesSocket(l) {
 		g.slots = g.server.Slots
 	}
-	for pause := (pause{}); g.takeSlot(accepting); {
+	for pause := (pause{}); ; {
 		conn, err := l.Accept(accepting)
-		if err == nil {
-			pause.reset()
-			g.start(conn, func(c *connection) error { return handle(c, conn) })
-			continue
-		}
-		g.giveSlot()
-		if !pause.cures(accepting, err) {
+		switch {
+		case err != nil && !pause.cures(accepting, err):
 			return err
+		case err != nil:
+			continue
+		case !g.takeSlot(accepting):
+			turnAway(conn)
+			return accepting.Err()
 		}
+		pause.reset()
+		g.start(conn, func(c *connection) error { return handle(c, conn) })
 	}
-	return accepting.Err()
 }
 
 // endLater gives a context that ends so long after ctx. The function it gives ends it at once.

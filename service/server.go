@@ -40,9 +40,9 @@ type Server struct {
 	// disconnected. Zero or negative means [DefaultMaxRequest].
 	MaxRequest tincan.Size
 	// Slots, where it isn't nil, bounds by its capacity how many connections are served at once by all
-	// servers that share it; it must be empty at first. Further ones wait to be accepted, in the system's queue:
-	// so clients wait where their handler would find no descriptor. Peers that share a socket, as
-	// those of datagrams do, aren't bounded.
+	// servers that share it; it must be empty at first. Further ones wait, one of each listener accepted and the others in
+	// the system's queue: so clients wait where their handler would find no descriptor. Those that wait when
+	// the drain begins are turned away. Peers that share a socket, as those of datagrams do, aren't bounded.
 	Slots chan struct{}
 	// Trace is told of HalfClosed and Closed, and with Inline, where there is
 	// no connection to close, by Refused of each request that its handler failed on.
@@ -87,19 +87,20 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h StreamHandler) err
 	g := newGroup(ctx, s)
 	return g.run(ctx, l.Close, func() error {
 		g.slots = g.server.Slots
-		for pause := (pause{}); g.takeSlot(ctx); {
+		for pause := (pause{}); ; {
 			conn, err := l.Accept()
-			if err == nil {
-				pause.reset()
-				g.start(conn, func(c *connection) error { return h(c, c.stream(conn)) })
-				continue
-			}
-			g.giveSlot()
-			if !pause.cures(ctx, err) {
+			switch {
+			case err != nil && !pause.cures(ctx, err):
 				return err
+			case err != nil:
+				continue
+			case !g.takeSlot(ctx):
+				turnAway(conn)
+				return ctx.Err()
 			}
+			pause.reset()
+			g.start(conn, func(c *connection) error { return h(c, c.stream(conn)) })
 		}
-		return ctx.Err()
 	})
 }
 
@@ -229,6 +230,13 @@ func (g *group) takeSlot(ctx context.Context) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// turnAway ends a connection that nobody serves, as the system ends those in its queue when a listener is closed.
+func turnAway(c tincan.Conn) {
+	if tincan.Abort(c) != nil {
+		_ = c.Close()
 	}
 }
 
