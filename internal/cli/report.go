@@ -62,7 +62,8 @@ type event struct {
 const eventsHelp = `With --json each line of standard error is an event, a JSON object with "time"
 (RFC 3339) and "event", and what applies of "url", "service", "local", "remote",
 "side" (local or remote), "received" and "sent" (bytes), "attempt", "seconds",
-"message", "error", "kind", "exit" and "hint". Events are listening, connected,
+"message", "error", "kind", "exit" and "hint"; of message sockets also "type" and
+"identity" of the peer, and "messages". Events are listening, connected,
 accepted, half-closed, closed, refused, retrying, pausing, dropped, note and
 error; --trace adds resolved, connecting, attempted and handshaken, --hex adds
 data with "direction", "offset" and "hex".`

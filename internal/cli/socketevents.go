@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/pattern"
@@ -165,12 +168,21 @@ func (r *reporter) socketEventJSON(e pattern.Event) {
 	}
 	if e.Peer != nil {
 		line.Remote = e.Peer.Address
-		line.Type = e.Peer.Type.String()
-		line.Identity = fmt.Sprintf("%q", e.Peer.Identity)
+		if e.Kind != pattern.EventHandshakeFailed { // which would have told
+			line.Type, line.Identity = e.Peer.Type.String(), identityText(e.Peer.Identity)
+		}
 		if e.Kind == pattern.EventDisconnected {
 			received, sent := int64(e.Peer.ReceivedBytes), int64(e.Peer.SentBytes)
 			line.Received, line.Sent = &received, &sent
 		}
 	}
 	r.emit(line)
+}
+
+// identityText is an identity as JSON can hold it: as it is, or as hexadecimal digits where it isn't text, as those that a router makes up.
+func identityText(identity []byte) string {
+	if utf8.Valid(identity) && !bytes.Contains(identity, []byte{0}) {
+		return string(identity)
+	}
+	return hex.EncodeToString(identity)
 }
