@@ -56,7 +56,7 @@ func TestComingFromSocat(t *testing.T) {
 			t.Run(program+"/"+row.to, func(t *testing.T) {
 				t.Parallel()
 				if _, err := exec.LookPath(program); err != nil {
-					t.Skip(err)
+					missing(t, err)
 				}
 				check(newSocatStage(t, line))
 			})
