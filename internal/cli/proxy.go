@@ -125,17 +125,14 @@ func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, bac
 	if err == nil {
 		err = pattern.Proxy(running, front, back, capture)
 	}
+	var closing []error
 	for _, s := range sockets {
-		if closeErr := s.Close(); err == nil || running.Err() != nil && closeErr != nil {
-			err = closeErr
-		}
+		closing = append(closing, s.Close())
 	}
-	if cause := context.Cause(running); errors.As(cause, new(interruptError)) {
-		if discard := (*pattern.DiscardError)(nil); errors.As(err, &discard) {
-			return discard
-		}
-		return nil // a server's orderly end
-	} else if cause != nil {
+	switch cause := context.Cause(running); {
+	case errors.As(cause, new(interruptError)):
+		return errors.Join(closing...) // nothing, in a server's orderly end, unless messages were discarded
+	case cause != nil:
 		return cause
 	}
 	return err
