@@ -45,15 +45,6 @@ func (l leakChecked) Run() int {
 	return code
 }
 
-// missing ends a test for want of what err says: in CI, where all of it is installed, that is a failure.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
-}
-
 // TestScripts runs testdata/script through the real command. Beside
 // testscript's own commands there are
 //
