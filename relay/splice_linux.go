@@ -12,11 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// demoteAfter pieces in a row below smallPiece end a bulk phase.
-	demoteAfter = 16
-	smallPiece  = 8 << 10
-)
+// demoteAfter small pieces in a row end a bulk phase.
+const demoteAfter = 16
 
 // spliced counts the bytes that went through pipes.
 var spliced atomic.Int64

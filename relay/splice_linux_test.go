@@ -87,6 +87,36 @@ func TestSpliceUsed(t *testing.T) {
 	}
 }
 
+// Bulk is told by what comes at once, though a socket that holds less than the buffer never fills it.
+func TestSpliceShortQueue(t *testing.T) {
+	a, first := socketPair(t, "unix")
+	b, second := socketPair(t, "unix")
+	if err := a.(*net.UnixConn).SetWriteBuffer(bufferSize / 2); err != nil { // which the kernel doubles, and counts its own part
+		t.Fatal(err)
+	}
+	const size = 16 << 20
+	go func() {
+		_, _ = a.Write(bulk(size))
+		_ = tincan.CloseWrite(a)
+	}()
+	before := spliced.Load()
+	done := make(chan error, 1)
+	go func() {
+		_, err := Streams(t.Context(), first, second, nil)
+		done <- err
+	}()
+	if n, err := io.Copy(io.Discard, b); n != size || err != nil {
+		t.Errorf("%d of %d bytes: %v", n, size, err)
+	}
+	if n := spliced.Load() - before; n < size/2 {
+		t.Errorf("%d of %d bytes were spliced", n, size)
+	}
+	_ = b.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // A flow that was bulk and is no more gets away from the pipes.
 func TestSpliceDemotes(t *testing.T) {
 	a, first := socketPair(t, "unix")
