@@ -200,6 +200,7 @@ func (s *socket) join(p *peer) error {
 	}
 	s.tell(p.event(Event{Kind: kind}))
 	s.news.raise()
-	go p.run()
+	p.beat.start(p)
+	go p.run(&reader{p: p})
 	return nil
 }
