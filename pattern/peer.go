@@ -98,7 +98,7 @@ func (s *socket) leave(p *peer) {
 	cause := p.cause
 	p.out.mu.Unlock()
 	s.mu.Unlock()
-	if errors.Is(cause, io.EOF) {
+	if errors.Is(cause, io.EOF) || errors.Is(cause, net.ErrClosed) {
 		cause = nil
 	}
 	if !s.closing.Load() {
@@ -117,7 +117,7 @@ func (s *socket) redial(p *peer, cause error) {
 	if time.Since(p.since) > o.wait {
 		o.failed = 0
 	}
-	if s.ctx.Err() == nil {
+	if !o.ended() {
 		s.retry(o, cause)
 		s.start(func() { s.connect(o) })
 	}
