@@ -94,7 +94,7 @@ type origin struct {
 	dialled  *tincan.Endpoint // nil for a listener
 	ctx      context.Context  // of what is dialled: ends with Undial, or the socket
 	cancel   context.CancelFunc
-	failed   int              // attempts since a connection stood; it and wait are of the goroutine that dials or reads
+	failed   int // attempts since a connection stood; it and wait are of the goroutine that dials or reads
 	wait     time.Duration
 }
 
