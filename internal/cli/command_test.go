@@ -321,7 +321,7 @@ func TestBadInput(t *testing.T) {
 		"connect tcp://::1:80", "connect tcp://127.0.0.1:80?no-dealy", "connect tcp://127.0.0.1:80?mode=0600", "connect unix:",
 		"connect tcp://127.0.0.1:80/path", "connect mem:x", "listen mem:x", "serve echo mem:x",
 		"connect --timeout never tcp://127.0.0.1:1", "connect --timeout -1s tcp://127.0.0.1:1", "connect --idle-timeout 0 tcp://127.0.0.1:1",
-		"connect --backoff 2s..1s tcp://127.0.0.1:1", "connect --rate fast tcp://127.0.0.1:1", "connect --rate 0 tcp://127.0.0.1:1",
+		"connect --retry --backoff 2s..1s tcp://127.0.0.1:1", "connect --backoff 1s tcp://127.0.0.1:1", "listen --backoff 1s tcp://127.0.0.1:0", "connect --rate fast tcp://127.0.0.1:1", "connect --rate 0 tcp://127.0.0.1:1",
 		"connect --frame lines udp://127.0.0.1:1", "connect --frame line tcp://127.0.0.1:1",
 		"listen --max-conns 0 tcp://127.0.0.1:0", "listen --max-conns-per-source many tcp://127.0.0.1:0", "listen --drain -1s tcp://127.0.0.1:0",
 		"serve nothing", "serve chargen", "serve hello udp://127.0.0.1:0", "serve calc tcp://127.0.0.1:0", "serve echo http://127.0.0.1:0",
