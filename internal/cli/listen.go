@@ -48,7 +48,12 @@ that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
   tincan listen --keep-open --max-conns-per-source 2 'tcp://*:9000?allow=10.0.0.0/8' </dev/null >log
   tincan listen 'unix:///tmp/app.sock?mode=0660'`,
 		Args: arguments(false, "ENDPOINT"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.listen(cmd.Context(), &f, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkBackoff(cmd); err != nil {
+				return err
+			}
+			return p.listen(cmd.Context(), &f, args[0])
+		},
 
 		ValidArgsFunction: completeEndpoint,
 	}
