@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -244,6 +245,49 @@ func TestMissingProcess(t *testing.T) {
 	}
 	if keys := keysWith(table, "proc."); len(keys) > 0 {
 		t.Errorf("there is %v", keys)
+	}
+}
+
+// documented are the keys that a text tells, with the words in capitals for what differs.
+func documented(t *testing.T, file string, row *regexp.Regexp) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, found := range row.FindAllStringSubmatch(string(text), -1) {
+		keys = append(keys, keyWords.FindAllString(found[1], -1)...)
+	}
+	return keys
+}
+
+var (
+	keyWords = regexp.MustCompile(`[a-z]+\.[A-Za-z0-9.]+`)
+	docRow   = regexp.MustCompile(`(?m)^//\t(\S+(?:, \S+)*) {2,}`)
+	pageRow  = regexp.MustCompile("(?m)^\\| (`.*?`) \\|")
+	capitals = regexp.MustCompile(`[A-Z]+`)
+)
+
+// TestKeysAreDocumented: the package's documentation and the page tell the same keys, and no others are told.
+func TestKeysAreDocumented(t *testing.T) {
+	keys := documented(t, "doc.go", docRow)
+	if page := documented(t, "../docs/management-information.md", pageRow); len(keys) == 0 || !slices.Equal(keys, page) {
+		t.Fatalf("the package tells of\n%v, the page of\n%v", keys, page)
+	}
+	var patterns []string
+	for _, key := range keys {
+		patterns = append(patterns, capitals.ReplaceAllString(regexp.QuoteMeta(key), `.+`))
+	}
+	known := regexp.MustCompile("^(?:" + strings.Join(patterns, "|") + ")$")
+	table := &state.Table{}
+	r := (&Collector{PIDs: []int{os.Getpid()}}).newRun(time.Second)
+	r.look(t.Context(), table)
+	r.look(t.Context(), table)
+	for _, key := range keysWith(table, "") {
+		if !known.MatchString(key) {
+			t.Errorf("%s is not documented", key)
+		}
 	}
 }
 
