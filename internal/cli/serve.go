@@ -21,7 +21,15 @@ import (
 type serveFlags struct {
 	limits                      limitFlags
 	drain, idleTimeout, timeout time.Duration
+	writable                    bool
+	sysinfo                     sysinfoFlags
 }
+
+const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
+sent), tincan_serve_requests_total of services that answer messages,
+tincan_serve_dropped_messages_total and tincan_serve_failures_total by kind
+` + failureKindsHelp + `, each by service and endpoint; of REP sockets
+` + socketMetricsHelp + `,`
 
 func (p *program) serveCommand() *cobra.Command {
 	f := serveFlags{drain: service.DefaultDrain}
@@ -39,9 +47,13 @@ byte stream: rep+tcp://host:port, rep+unix:path.
 
 Services:
 ` + serviceTable() + `
+` + stateHelp + `
+
 The end of a client's input is a half-close: what it sent is answered whole, then
 the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
 flight finish within --drain, and exits with 0; a second signal ends it at once.
+
+` + metricsHelp(serveMetricsHelp) + `
 
 ` + exitCodesHelp + `
 
@@ -50,15 +62,20 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
+  printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
+  tincan serve sysinfo --interval 5s --name postgres --pid $$
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
 	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	f.sysinfo.add(cmd.Flags())
+	cmd.Flags().BoolVar(&f.writable, "writable", false, "let clients change a state")
 	return cmd
 }
 
@@ -67,6 +84,9 @@ func serviceTable() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range service.Services() {
 		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, s.Summary, strings.Join(s.Endpoints, " "))
+	}
+	for _, s := range stateServices {
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.name, s.summary, strings.Join(s.endpoints, " "))
 	}
 	_ = w.Flush()
 	return trailing.ReplaceAllString(b.String(), "")
@@ -83,9 +103,14 @@ type hosting struct {
 	optional bool
 	// socket is set where a REP socket is to answer.
 	socket bool
+	// state is what is published, nil for other services; prefix is what its URL has before the endpoint's.
+	state  *publication
+	prefix string
 	// answer handles messages; nil where a byte stream is served.
 	answer service.MessageHandler
 	bound  binding
+	// counted is what is counted of it, but on a REP socket; nil without.
+	counted *served
 }
 
 // A binding is a service on what was bound.
@@ -97,14 +122,33 @@ type binding interface {
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
-	hostings, err := planHostings(args)
+	published := publications(f, args)
+	if f.writable && len(published) == 0 {
+		return &usageError{problem: "--writable is for a state", remedy: "such as that of notify"}
+	}
+	if err := f.sysinfo.check(published); err != nil {
+		return err
+	}
+	hostings, err := planHostings(args, published)
 	if err != nil {
 		return err
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
+	stopMetrics, err := p.startMetrics(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	defer stopMetrics()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
+	ctx, cancel := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel(nil)
+	for _, b := range published {
+		b.start(ctx, p, &running, cancel)
+	}
 	bound, err := p.bindAll(ctx, lc, hostings)
 	if err != nil {
 		return ended(ctx, err)
@@ -112,14 +156,10 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	if !p.report.json {
 		p.report.write([]byte(tryTable(bound)))
 	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
 	if f.drain == 0 {
 		server.Drain = -1 // its zero is the default
 	}
-	var running sync.WaitGroup
 	for _, h := range bound {
 		running.Go(func() {
 			if err := h.bound.serve(ctx, server); err != nil {
@@ -135,39 +175,41 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 }
 
 // planHostings reads the arguments: nothing is bound before all are known to be right.
-func planHostings(args []string) ([]*hosting, error) {
-	var plan []*hosting
-	if len(args) == 0 {
-		for _, s := range service.Services() {
-			for _, url := range s.Endpoints {
-				h, err := newHosting(s, url)
-				if err != nil {
-					return nil, err
-				}
-				h.optional = true
-				plan = append(plan, h)
-			}
-		}
-		return plan, nil
+func planHostings(args []string, published []*publication) ([]*hosting, error) {
+	type hosted struct {
+		service.Service
+		on func(url string) (*hosting, error)
 	}
-	s, ok := service.Lookup(args[0])
-	if !ok {
+	var all []hosted
+	for _, s := range service.Services() {
+		if len(args) == 0 || s.Name == args[0] {
+			all = append(all, hosted{s, func(url string) (*hosting, error) { return newHosting(s, url) }})
+		}
+	}
+	for _, b := range published {
+		all = append(all, hosted{b.service(), b.hosting})
+	}
+	switch {
+	case len(all) == 0:
 		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
+	case len(args) == 1 && len(all[0].Endpoints) == 0:
+		name := all[0].Name
+		return nil, &usageError{problem: name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", name)}
 	}
-	urls, optional := args[1:], false
-	if len(urls) == 0 {
-		urls, optional = s.Endpoints, true
-	}
-	if len(urls) == 0 {
-		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
-	}
-	for _, url := range urls {
-		h, err := newHosting(s, url)
-		if err != nil {
-			return nil, err
+	var plan []*hosting
+	for _, s := range all {
+		urls, optional := s.Endpoints, true
+		if len(args) > 1 {
+			urls, optional = args[1:], false
 		}
-		h.optional = optional
-		plan = append(plan, h)
+		for _, url := range urls {
+			h, err := s.on(url)
+			if err != nil {
+				return nil, err
+			}
+			h.optional = optional
+			plan = append(plan, h)
+		}
 	}
 	return plan, nil
 }
@@ -176,6 +218,9 @@ func serviceNames() []string {
 	var names []string
 	for _, s := range service.Services() {
 		names = append(names, s.Name)
+	}
+	for _, s := range stateServices {
+		names = append(names, s.name)
 	}
 	return names
 }
@@ -222,7 +267,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 	}()
 	var skipped error
 	for _, h := range hostings {
-		err := h.bind(ctx, lc)
+		err := h.bind(ctx, lc, p.counters)
 		if err != nil && h.optional {
 			if err = p.bindElsewhere(ctx, lc, h, err); err != nil {
 				p.report.note("%s is left out: %v", h.endpoint, err)
@@ -234,6 +279,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 			return bound, err
 		}
 		bound = append(bound, h)
+		h.counted.show(label{"service", h.service.Name}, label{"endpoint", h.url()})
 		p.report.listening(h.service.Name, h.url())
 	}
 	if len(bound) == 0 {
@@ -251,7 +297,7 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	elsewhere.Port = "0"
 	asked := h.endpoint
 	h.endpoint = &elsewhere
-	if h.bind(ctx, lc) != nil {
+	if h.bind(ctx, lc, p.counters) != nil {
 		h.endpoint = asked
 		return busy
 	}
@@ -259,24 +305,34 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	return nil
 }
 
-func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig) (err error) {
-	switch {
-	case h.socket:
-		h.bound, err = bindSocket(ctx, lc, h)
-	case h.answer != nil:
-		var ln tincan.MessageListener
-		ln, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
-		h.bound = messageBinding{ln, h.answer}
-	default:
-		var ln *tincan.Listener
-		ln, err = lc.ListenEndpoint(ctx, h.endpoint)
-		h.bound = streamBinding{ln, h.service.Stream}
+func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters) (err error) {
+	if h.state != nil {
+		return h.state.bind(ctx, lc, h, c)
 	}
+	if h.socket {
+		h.bound, err = bindSocket(ctx, lc, h, c)
+		return err
+	}
+	h.counted = c.serving("serve", h.answer != nil)
+	counting := *lc
+	counting.Trace = h.counted.hooks(lc.Trace)
+	if h.answer != nil {
+		var ln tincan.MessageListener
+		ln, err = counting.ListenMessageEndpoint(ctx, h.endpoint)
+		h.bound = messageBinding{ln, h.answer, h.counted}
+		return err
+	}
+	var ln *tincan.Listener
+	ln, err = counting.ListenEndpoint(ctx, h.endpoint)
+	h.bound = streamBinding{ln, h.service.Stream, h.counted}
 	return err
 }
 
 // url is what clients dial.
 func (h *hosting) url() string {
+	if h.state != nil {
+		return h.state.url(h)
+	}
 	if h.socket {
 		return socketPrefix + h.bound.addr().String()
 	}
@@ -285,21 +341,24 @@ func (h *hosting) url() string {
 
 // A streamBinding serves byte streams.
 type streamBinding struct {
-	ln     *tincan.Listener
-	handle service.StreamHandler
+	ln      *tincan.Listener
+	handle  service.StreamHandler
+	counted *served
 }
 
 func (b streamBinding) addr() net.Addr { return b.ln.Addr() }
 func (b streamBinding) close() error   { return b.ln.Close() }
 
 func (b streamBinding) serve(ctx context.Context, server service.Server) error {
-	return server.Serve(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	return server.Serve(ctx, b.counted.streams(b.ln), b.handle)
 }
 
 // A messageBinding answers messages.
 type messageBinding struct {
-	ln     tincan.MessageListener
-	handle service.MessageHandler
+	ln      tincan.MessageListener
+	handle  service.MessageHandler
+	counted *served
 }
 
 func (b messageBinding) addr() net.Addr { return b.ln.Addr() }
@@ -308,7 +367,11 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
 	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
-	return server.ServeMessages(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
+		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
+	}
+	return server.ServeMessages(ctx, b.counted.messages(b.ln), b.counted.answering(b.handle, false))
 }
 
 // serveHooks adds to the usual hooks what no event of the connection tells:
