@@ -41,13 +41,11 @@ func serve(ctx context.Context, endpoint string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	published := &state.Server{Table: new(state.Table)}
 	go func() { cancel(change(published.Table)) }()
-	if err := new(service.Server).Serve(ctx, l, published.ServeStream); err != nil {
-		return err
+	err = new(service.Server).Serve(ctx, l, published.ServeStream)
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause // of the input
 	}
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err // of the input
-	}
-	return nil
+	return err
 }
 
 // change makes the changes that its input asks for.
