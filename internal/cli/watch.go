@@ -139,7 +139,7 @@ func (w *watching) why(ctx context.Context, err error) error {
 		return *lost
 	case ctx.Err() != nil:
 		return nil
-	case err == context.DeadlineExceeded: //nolint:errorlint // alone: of an attempt that took too long, and has no words of its own
+	case err == context.DeadlineExceeded: // bare: of an attempt that took too long, which has no words of its own
 		return &timeoutError{what: "no state has come within", after: w.flags.connectTimeout}
 	}
 	return sayWho(remoteSide, err)
@@ -164,7 +164,8 @@ func (w *watching) showTable(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	table := newWatchTable(w.endpoint, os.Getenv("NO_COLOR") == "", time.Now())
-	screen := tea.NewProgram(table, tea.WithContext(ctx), tea.WithInput(w.stdin), tea.WithOutput(w.stdout), tea.WithoutSignalHandler())
+	screen := tea.NewProgram(table, tea.WithInput(w.stdin), tea.WithOutput(w.stdout), tea.WithoutSignalHandler())
+	defer context.AfterFunc(ctx, screen.Quit)() // in order: bubbletea's own way to obey a context leaves its reader behind
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
