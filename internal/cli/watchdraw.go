@@ -174,7 +174,7 @@ func (t *watchTable) linkText() string {
 	}
 	text := t.look.lost.paint("● lost, retrying")
 	if t.lost != nil && t.width >= widthWithPast {
-		text += t.look.dim.paint(" " + ansi.Truncate(harmless(t.lost.Error()), t.width/3, "…"))
+		text += t.look.dim.paint(" " + ansi.Truncate(harmless(t.lost.Error()), t.width/4, "…"))
 	}
 	return text
 }
