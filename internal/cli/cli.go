@@ -112,7 +112,7 @@ carries data alone; words go to standard error.
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
 		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.recordCommand(), p.replayCommand(),
-		p.calcCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
+		p.calcCommand(), p.watchCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	root.AddCommand(p.socketCommands()...)
 	root.AddCommand(p.proxyCommand())

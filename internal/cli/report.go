@@ -85,7 +85,7 @@ func (r *reporter) write(text []byte) {
 
 // line writes one line of words, in a colour where the terminal has them.
 func (r *reporter) line(colour, text string) {
-	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+	text = harmless(strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")) // what a peer says may be part of it
 	if r.colour && colour != "" {
 		text = colour + text + "\x1b[0m"
 	}
