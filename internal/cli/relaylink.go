@@ -13,6 +13,7 @@ import (
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/internal/capture"
 	"github.com/tincan-ipc/tincan/internal/local"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 	"github.com/tincan-ipc/tincan/relay"
 	"github.com/tincan-ipc/tincan/service"
 )
@@ -219,8 +220,10 @@ func (l *link) tell(side string, err error) {
 		}
 		report.emit(e)
 	case report.trace:
-		what := fmt.Sprintf("close %s and %s", l.clientName(), l.target)
-		report.step(what, "close(2)", outcome(fmt.Sprintf("received %d, sent %d", received, sent), 0, err))
+		report.step(narrate.Step{
+			What: fmt.Sprintf("close %s and %s", l.clientName(), l.target), Call: "close(2)",
+			Result: narrate.Outcome(fmt.Sprintf("received %d, sent %d", received, sent), 0, err),
+		})
 	case err != nil && !l.single && l.r.only == nil && !errors.Is(err, errDrained) && !errors.As(err, new(interruptError)):
 		report.note("client %s: %v", l.clientName(), err)
 	}

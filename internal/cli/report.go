@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 )
 
 // reporter is everything that is said on stderr: words, or with --json events,
@@ -140,10 +141,5 @@ func (r *reporter) failure(err error) {
 	}
 }
 
-// name writes an address for people; an unnamed Unix peer has none.
-func name(a net.Addr) string {
-	if a == nil || a.String() == "" || a.String() == "@" {
-		return "(unnamed)"
-	}
-	return a.String()
-}
+// name writes an address for people.
+func name(a net.Addr) string { return narrate.Name(a) }
