@@ -120,7 +120,7 @@ func (s *socket) pause(o *origin) bool {
 
 // greet does the handshake on c, which it owns, and makes a peer of it. The error is also told.
 func (s *socket) greet(c net.Conn, o *origin) error {
-	p := &peer{s: s, conn: c, origin: o}
+	p := &peer{s: s, conn: c, origin: o, id: s.lastPeer.Add(1)}
 	session, err := s.handshake(c, o)
 	if err != nil {
 		_ = c.Close()
