@@ -56,6 +56,7 @@ func (l leakChecked) Run() int {
 //	gone FILE                   waits until the file isn't there
 //	signal NAME SIGNAL          sends INT or TERM
 //	ended NAME CODE             waits for its end, which must be with CODE
+//	scrape PATH REGEXP...       waits until the metrics on a Unix socket match
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "listening": cmdListening,
 			"waitfor": cmdWaitfor, "gone": cmdGone, "signal": cmdSignal, "ended": cmdEnded,
+			"scrape": cmdScrape,
 		},
 	})
 }

@@ -23,6 +23,12 @@ type serveFlags struct {
 	drain, idleTimeout, timeout time.Duration
 }
 
+const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
+sent), tincan_serve_requests_total of services that answer messages,
+tincan_serve_dropped_messages_total and tincan_serve_failures_total by kind
+` + failureKindsHelp + `, each by service and endpoint; of REP sockets
+` + socketMetricsHelp + `,`
+
 func (p *program) serveCommand() *cobra.Command {
 	f := serveFlags{drain: service.DefaultDrain}
 	cmd := &cobra.Command{
@@ -43,6 +49,8 @@ The end of a client's input is a half-close: what it sent is answered whole, the
 the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
 flight finish within --drain, and exits with 0; a second signal ends it at once.
 
+` + metricsHelp(serveMetricsHelp) + `
+
 ` + exitCodesHelp + `
 
 ` + eventsHelp,
@@ -55,6 +63,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
@@ -86,6 +95,8 @@ type hosting struct {
 	// answer handles messages; nil where a byte stream is served.
 	answer service.MessageHandler
 	bound  binding
+	// counted is what is counted of it, but on a REP socket; nil without.
+	counted *served
 }
 
 // A binding is a service on what was bound.
@@ -103,6 +114,11 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
+	stopMetrics, err := p.startMetrics(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	defer stopMetrics()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
 	bound, err := p.bindAll(ctx, lc, hostings)
@@ -222,7 +238,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 	}()
 	var skipped error
 	for _, h := range hostings {
-		err := h.bind(ctx, lc)
+		err := h.bind(ctx, lc, p.counters)
 		if err != nil && h.optional {
 			if err = p.bindElsewhere(ctx, lc, h, err); err != nil {
 				p.report.note("%s is left out: %v", h.endpoint, err)
@@ -234,6 +250,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 			return bound, err
 		}
 		bound = append(bound, h)
+		h.counted.show(label{"service", h.service.Name}, label{"endpoint", h.url()})
 		p.report.listening(h.service.Name, h.url())
 	}
 	if len(bound) == 0 {
@@ -251,7 +268,7 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	elsewhere.Port = "0"
 	asked := h.endpoint
 	h.endpoint = &elsewhere
-	if h.bind(ctx, lc) != nil {
+	if h.bind(ctx, lc, p.counters) != nil {
 		h.endpoint = asked
 		return busy
 	}
@@ -259,19 +276,23 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	return nil
 }
 
-func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig) (err error) {
-	switch {
-	case h.socket:
-		h.bound, err = bindSocket(ctx, lc, h)
-	case h.answer != nil:
-		var ln tincan.MessageListener
-		ln, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
-		h.bound = messageBinding{ln, h.answer}
-	default:
-		var ln *tincan.Listener
-		ln, err = lc.ListenEndpoint(ctx, h.endpoint)
-		h.bound = streamBinding{ln, h.service.Stream}
+func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters) (err error) {
+	if h.socket {
+		h.bound, err = bindSocket(ctx, lc, h, c)
+		return err
 	}
+	h.counted = c.serving("serve", h.answer != nil)
+	counting := *lc
+	counting.Trace = h.counted.hooks(lc.Trace)
+	if h.answer != nil {
+		var ln tincan.MessageListener
+		ln, err = counting.ListenMessageEndpoint(ctx, h.endpoint)
+		h.bound = messageBinding{ln, h.answer, h.counted}
+		return err
+	}
+	var ln *tincan.Listener
+	ln, err = counting.ListenEndpoint(ctx, h.endpoint)
+	h.bound = streamBinding{ln, h.service.Stream, h.counted}
 	return err
 }
 
@@ -285,21 +306,24 @@ func (h *hosting) url() string {
 
 // A streamBinding serves byte streams.
 type streamBinding struct {
-	ln     *tincan.Listener
-	handle service.StreamHandler
+	ln      *tincan.Listener
+	handle  service.StreamHandler
+	counted *served
 }
 
 func (b streamBinding) addr() net.Addr { return b.ln.Addr() }
 func (b streamBinding) close() error   { return b.ln.Close() }
 
 func (b streamBinding) serve(ctx context.Context, server service.Server) error {
-	return server.Serve(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	return server.Serve(ctx, b.counted.streams(b.ln), b.handle)
 }
 
 // A messageBinding answers messages.
 type messageBinding struct {
-	ln     tincan.MessageListener
-	handle service.MessageHandler
+	ln      tincan.MessageListener
+	handle  service.MessageHandler
+	counted *served
 }
 
 func (b messageBinding) addr() net.Addr { return b.ln.Addr() }
@@ -308,7 +332,11 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
 	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
-	return server.ServeMessages(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
+		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
+	}
+	return server.ServeMessages(ctx, b.counted.messages(b.ln), b.counted.answering(b.handle, false))
 }
 
 // serveHooks adds to the usual hooks what no event of the connection tells:
