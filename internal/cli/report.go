@@ -21,6 +21,9 @@ import (
 type reporter struct {
 	json, trace bool // set when the flags are known
 
+	// heard is told of what is listened on, nil without.
+	heard func(service, url string)
+
 	start  time.Time
 	colour bool
 	mu     sync.Mutex // guards what is written to w, so that lines stay whole
@@ -64,7 +67,7 @@ const eventsHelp = `With --json each line of standard error is an event, a JSON 
 (RFC 3339) and "event", and what applies of "url", "service", "local", "remote",
 "side" (local or remote), "received" and "sent" (bytes), "attempt", "seconds",
 "message", "error", "kind", "exit" and "hint"; of message sockets also "type" and
-"identity" of the peer, and "messages". Events are listening, connected,
+"identity" of the peer, and "messages". Events are listening, dashboard, connected,
 accepted, half-closed, closed, refused, retrying, pausing, dropped, note and
 error; --trace adds resolved, connecting, attempted and handshaken, --hex adds
 data with "direction", "offset" and "hex".`
@@ -110,6 +113,9 @@ func (r *reporter) note(format string, args ...any) {
 
 // listening tells that url is bound.
 func (r *reporter) listening(service, url string) {
+	if r.heard != nil {
+		r.heard(service, url)
+	}
 	if r.json {
 		r.emit(event{Event: "listening", URL: url, Service: service})
 		return

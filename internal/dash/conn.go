@@ -237,7 +237,7 @@ func (c *Conn) note(s narrate.Step, side string) (ends bool) {
 		}
 	}
 	c.life.add(s, side, time.Since(c.started))
-	return s.Kind == narrate.Close || s.Kind == narrate.Reset
+	return s.Kind == narrate.Close || s.Kind == narrate.Reset || s.Kind == narrate.Abort
 }
 
 // finish notes that c has ended by s.

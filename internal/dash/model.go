@@ -8,6 +8,7 @@ package dash
 
 import (
 	"context"
+	"net"
 	"reflect"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/internal/narrate"
+	"github.com/tincan-ipc/tincan/state"
 )
 
 // Bounds of a [Model].
@@ -55,16 +57,10 @@ type About struct {
 	State bool `json:"state,omitempty"`
 }
 
-// A Table is where a [Model] publishes.
-type Table interface {
-	Set(key string, value any) error
-	Delete(key string) bool
-}
-
 // A Model is what the dashboard shows. Its methods may be called at once, of a nil pointer too, and do nothing then:
 // so it is where no dashboard is asked for. They don't block.
 type Model struct {
-	table  Table
+	table  *state.Table
 	totals func() Totals
 	news   chan struct{} // holds one where there is something to publish before the next sample
 
@@ -87,7 +83,7 @@ type Model struct {
 }
 
 // NewModel gives a model that publishes to table, and takes the command's counts from totals.
-func NewModel(table Table, about About, totals func() Totals) *Model {
+func NewModel(table *state.Table, about About, totals func() Totals) *Model {
 	m := &Model{
 		table: table, totals: totals, about: about, news: make(chan struct{}, 1), sampled: time.Now(),
 		conns: map[uint64]*Conn{}, byConn: map[tincan.Conn]*Conn{}, dirty: map[*Conn]struct{}{}, followed: map[uint64]int{},
@@ -387,26 +383,33 @@ func (m *Model) step(s narrate.Step) {
 	case s.Kind == narrate.Accept:
 		m.add(s.Conn, describe(s.Conn, s.Listener)).step(s)
 	case s.Kind == narrate.Abort:
-		if c := m.refused(s); c != nil {
-			c.step(s)
-			c.End(s.Err)
-		}
+		m.refused(s)
+	case s.Kind == narrate.Drop:
+		m.find(s.Listener, s.Remote).step(s)
 	case s.Conn != nil:
 		m.Conn(s.Conn).step(s)
 	}
 }
 
-// refused gives the record of a client that is turned away: it has one where that happened after it was accepted.
-func (m *Model) refused(s narrate.Step) *Conn {
+// find gives the connection that came in at listener from remote and lives, nil where there is none.
+func (m *Model) find(listener, remote net.Addr) *Conn {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, c := range m.byConn {
-		if c.isOf(s.Listener, s.Remote) {
-			m.mu.Unlock()
+		if c.isOf(listener, remote) {
 			return c
 		}
 	}
-	m.mu.Unlock()
-	v := value{Role: roleAccepted, Peer: narrate.Name(s.Remote), At: narrate.Name(s.Listener)}
-	v.Family = family(s.Listener, s.Remote)
-	return m.add(nil, v)
+	return nil
+}
+
+// refused lists a client that was turned away: unless that happened after it was accepted, it hasn't been.
+func (m *Model) refused(s narrate.Step) {
+	c := m.find(s.Listener, s.Remote)
+	if c == nil {
+		v := value{Role: roleAccepted, Peer: narrate.Name(s.Remote), At: narrate.Name(s.Listener)}
+		v.Family = family(s.Listener, s.Remote)
+		c = m.add(nil, v)
+	}
+	c.step(s)
 }
