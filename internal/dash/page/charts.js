@@ -5,21 +5,23 @@ import { byId, el, reconcile, setText } from "./dom.js";
 import { clock, duration, rate } from "./format.js";
 import { latencies } from "./words.js";
 
-const seconds = 300; // that the charts show
+const longest = 300; // seconds that the charts show, shortest while there are no more
+const shortest = 60;
 
 export class Charts {
   constructor() {
     this.samples = [];
     this.kind = null; // of the latency that is shown
     this.throughput = new Chart(byId("throughput"), byId("throughput-legend"), "Throughput", rate, [
-      { key: "received", name: "received", of: (s) => s.received, area: true },
-      { key: "sent", name: "sent", of: (s) => s.sent, dash: [7, 3] },
+      { key: "received", name: "received", of: (s) => s.received, colour: "in", area: true },
+      { key: "sent", name: "sent", of: (s) => s.sent, colour: "out", dash: [7, 3] },
     ]);
     this.latency = new Chart(byId("latency"), byId("latency-legend"), "Latency", duration, [
-      { key: "p50", name: "median", of: (s) => s.latency?.[this.kind]?.p50 ?? null, points: true },
-      { key: "p99", name: "99th percentile", of: (s) => s.latency?.[this.kind]?.p99 ?? null, points: true, dash: [2, 4] },
+      { key: "p99", name: "99th percentile", of: (s) => s.latency?.[this.kind]?.p99 ?? null, colour: "faint", points: true, dash: [2, 4] },
+      { key: "p50", name: "median", of: (s) => s.latency?.[this.kind]?.p50 ?? null, colour: "ink", points: true },
     ]);
-    new ResizeObserver(() => this.draw()).observe(byId("throughput"));
+    const resized = new ResizeObserver(() => this.draw());
+    for (const id of ["throughput", "latency"]) resized.observe(byId(id));
   }
 
   /** load fetches what was before this page. */
@@ -37,7 +39,7 @@ export class Charts {
   add(sample) {
     if (this.samples.at(-1)?.at >= sample.at) return;
     this.samples.push(sample);
-    while (this.samples.length > 2 * seconds) this.samples.shift();
+    while (this.samples.length > 2 * longest) this.samples.shift();
     this.draw();
   }
 
@@ -49,10 +51,12 @@ export class Charts {
 
   draw() {
     const now = (this.samples.at(-1)?.at ?? Date.now()) / 1000;
+    const began = (this.samples[0]?.at ?? 0) / 1000;
+    const seconds = Math.min(Math.max(Math.ceil((now - began) / shortest) * shortest, shortest), longest);
     const shown = this.samples.filter((s) => s.at / 1000 > now - seconds);
     this.chooseKind(shown);
-    this.throughput.draw(shown, now);
-    this.latency.draw(shown, now);
+    this.throughput.draw(shown, [now - seconds, now]);
+    this.latency.draw(shown, [now - seconds, now]);
   }
 
   /** chooseKind offers the kinds of latency that there are. */
@@ -78,9 +82,8 @@ class Chart {
     Object.assign(this, { parent, legend, title, write, series });
   }
 
-  draw(samples, now) {
+  draw(samples, range) {
     const data = [samples.map((s) => s.at / 1000), ...this.series.map((line) => samples.map(line.of))];
-    const range = [now - seconds, now];
     this.range = range;
     if (!this.plot) this.make(data);
     const { clientWidth: width, clientHeight: height } = this.parent;
@@ -106,16 +109,16 @@ class Chart {
         y: { range: (_, low, high) => [0, Math.max(high ?? 0, this.write === rate ? 64 : 0.05) * 1.12] },
       },
       axes: [
-        { ...axis, space: 70, values: (_, ticks) => ticks.map((t) => clock(t * 1000).slice(0, 5)), incrs: [60, 120, 300] },
+        { ...axis, size: 28, space: 84, values: (_, ticks) => ticks.map((t) => clock(t * 1000)), incrs: [10, 15, 30, 60] },
         { ...axis, size: 68, space: 34, values: (_, ticks) => ticks.map((t) => (t === 0 ? "0" : this.write(t))), ...(this.write === rate ? { incrs: powers } : {}) },
       ],
-      series: [{}, ...this.series.map((line, i) => ({
+      series: [{}, ...this.series.map((line) => ({
         label: line.name,
-        stroke: colour(i === 0 ? "in" : "out"),
+        stroke: colour(line.colour),
         fill: line.area ? colour("in-soft") : undefined,
         width: 2,
         dash: line.dash,
-        points: { show: line.points ?? false, size: 5, fill: colour(i === 0 ? "in" : "out") },
+        points: { show: line.points ?? false, size: 5, fill: colour(line.colour) },
         spanGaps: false,
       }))],
       hooks: { setCursor: [(u) => this.describe(u.cursor.idx ?? this.samples?.length - 1, u.cursor.idx != null)] },
@@ -134,7 +137,7 @@ class Chart {
     });
     this.legend.dataset.at = pointed && s ? clock(s.at) : "";
     if (pointed) return;
-    this.parent.setAttribute("aria-label", `${this.title} of the last five minutes; now ${this.series.map((line) => `${line.name} ${at(line) === null ? "nothing" : this.write(at(line))}`).join(", ")}`);
+    this.parent.setAttribute("aria-label", `${this.title} of the last minutes; now ${this.series.map((line) => `${line.name} ${at(line) === null ? "nothing" : this.write(at(line))}`).join(", ")}`);
   }
 
   restyle() {

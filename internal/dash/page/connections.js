@@ -7,7 +7,7 @@ const most = 200; // rows: more are found by filtering
 const span = 40; // samples of a row's spark line
 
 const columns = [
-  ["state", "State"], ["peer", "Peer"], ["family", "Family"], ["who", "Who"],
+  ["state", "State"], ["peer", "Peer"], ["family", "Family"],
   ["received", "Received"], ["sent", "Sent"], ["rate", "Rate"], ["age", "Age"],
 ];
 
@@ -108,12 +108,12 @@ export class Connections {
     });
     row.cells[0].append(el("span", { class: "mark", "aria-hidden": "true" }), el("span"));
     row.cells[1].append(el("code"), el("small"));
-    row.cells[6].append(spark(), el("span"));
+    row.cells[5].append(el("div", {}, spark(), el("span")));
     return row;
   }
 
   drawRow(row, c) {
-    const [state, peer, family, whose, received, sent, speed, old] = row.cells;
+    const [state, peer, family, received, sent, speed, old] = row.cells;
     const ended = c.state === "ended";
     row.dataset.state = ended ? c.outcome : c.state;
     row.classList.toggle("over", ended);
@@ -121,15 +121,15 @@ export class Connections {
     setText(state.lastChild, ended ? c.outcome : c.state);
     state.title = c.error ?? "";
     setText(peer.firstChild, c.peer);
-    setText(peer.lastChild, c.target ? `→ ${c.target}` : c.type ? [c.type, c.identity].filter(Boolean).join(" ") : "");
+    setText(peer.lastChild, [c.target && `→ ${c.target}`, [c.type, c.identity].filter(Boolean).join(" "), who(c)].filter(Boolean).join(" · "));
     peer.title = `${c.role === "accepted" ? "came in at" : "dialled at"} ${c.at}`;
     setText(family, [c.family, ...(c.layers ?? [])].join(", "));
-    setText(whose, who(c));
     setText(received, bytes(c.received));
     setText(sent, bytes(c.sent));
     const line = this.rates.get(c.id) ?? [];
-    drawSpark(speed.firstChild, line);
-    setText(speed.lastChild, ended ? "" : rate(c["received-rate"] + c["sent-rate"]));
+    const now = c["received-rate"] + c["sent-rate"];
+    drawSpark(speed.firstChild.firstChild, line);
+    setText(speed.firstChild.lastChild, ended || now < 1 ? "" : rate(now));
     this.drawAge(old, c);
   }
 
@@ -142,7 +142,7 @@ export class Connections {
   tick() {
     for (const row of this.body.rows) {
       const c = this.byId?.get(Number(row.dataset.key));
-      if (c && !c.ended) this.drawAge(row.cells[7], c);
+      if (c && !c.ended) this.drawAge(row.cells[6], c);
     }
   }
 
