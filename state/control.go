@@ -37,9 +37,11 @@ func newControl(o *FollowOptions, dial lineDial) *control {
 	return c
 }
 
+// close ends a set that is under way, and waits for that.
 func (c *control) close() {
 	c.cancel()
 	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	c.drop()
 }
 
@@ -64,6 +66,9 @@ func (c *control) set(ctx context.Context, values map[string]any) error {
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	if c.ctx.Err() != nil {
+		return net.ErrClosed // and nobody would close a connection any more
 	}
 	used := c.conn != nil
 	err = c.exchange(ctx, line)

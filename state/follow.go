@@ -131,7 +131,7 @@ func (f *Follower) Set(ctx context.Context, values map[string]any) error {
 	return f.control.set(ctx, values)
 }
 
-// Close ends the follower, its connections and its goroutine. The error is always nil.
+// Close ends the follower, its connections and its goroutine. It may be called again. The error is always nil.
 func (f *Follower) Close() error {
 	f.cancel()
 	if f.control != nil {
