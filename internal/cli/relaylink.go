@@ -108,7 +108,7 @@ func (l *link) end(ctx context.Context, err *error) {
 	*err = reason
 	l.cancel(nil)
 	l.entry.left(reason)
-	l.entry.record.End(reason)
+	l.entry.record.End(reason, side == "to")
 	l.endRecord(side, reason)
 	l.tell(side, reason)
 	if !l.single {

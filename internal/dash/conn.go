@@ -271,14 +271,19 @@ func outcome(s narrate.Step) string {
 	return tincan.KindOf(s.Err).String()
 }
 
-// End notes that c has ended, for the reason err unless it is nil, where no trace tells so.
-func (c *Conn) End(err error) {
+// End notes that c has ended, for the reason err unless it is nil, where no trace tells so. byTarget says that what it was
+// relayed to was the reason.
+func (c *Conn) End(err error, byTarget bool) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
-	s := narrate.End(nil, c.about.Peer, c.about.Received, c.about.Sent, err)
-	c.note(s, sidePeer)
+	side, who := sidePeer, c.about.Peer
+	if byTarget && c.about.Target != "" {
+		side, who = sideTarget, c.about.Target
+	}
+	s := narrate.End(nil, who, c.about.Received, c.about.Sent, err)
+	c.note(s, side)
 	c.mu.Unlock()
 	c.finish(s)
 }

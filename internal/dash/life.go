@@ -170,18 +170,20 @@ func count(kind string, n int64) string {
 
 func key(kind string, id uint64) string { return fmt.Sprintf("%s.%d", kind, id) }
 
-// messages notes messages as a sample found them. Those of one direction that follow one another are one step.
+// messages notes messages as a sample found them, whose order is not known: until something else happens, those of each
+// direction are one step.
 func (l *life) messages(kind string, at time.Duration, n, size int64, call string) {
 	if n <= 0 {
 		return
 	}
-	if last := len(l.steps) - 1; last >= 0 && l.steps[last].Kind == kind && l.steps[last].N == l.n-1 {
-		s := &l.steps[last]
-		s.Until = milliseconds(at)
-		s.Bytes += size
-		s.Messages += n
-		s.What = countMessages(kind, s.Messages, s.Bytes)
-		return
+	for i := len(l.steps) - 1; i >= 0 && l.steps[i].Messages > 0; i-- {
+		if s := &l.steps[i]; s.Kind == kind {
+			s.Until = milliseconds(at)
+			s.Bytes += size
+			s.Messages += n
+			s.What = countMessages(kind, s.Messages, s.Bytes)
+			return
+		}
 	}
 	s := step{
 		At: milliseconds(at), Until: milliseconds(at), Kind: kind, Side: sidePeer, Way: wayIn, Call: call,

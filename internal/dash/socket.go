@@ -215,7 +215,7 @@ func (s *Socket) left(e pattern.Event) {
 	}
 	c.counted(e.Peer)
 	if e.Err != nil {
-		c.End(e.Err)
+		c.End(e.Err, false)
 		return
 	}
 	step := narrate.Left(e, peerName(e))

@@ -43,7 +43,10 @@ export class Life {
       span.title = names[i];
       span.classList.toggle("self", i === self);
     });
+    const panel = this.parent.parentElement;
+    const atEnd = panel.scrollTop > 0 && panel.scrollHeight - panel.scrollTop - panel.clientHeight < 80;
     this.showSteps(life, conn, names, self);
+    if (atEnd) panel.scrollTop = panel.scrollHeight; // whoever reads the end sees it grow
   }
 
   showSummary(conn) {
@@ -65,16 +68,16 @@ export class Life {
     life.steps.forEach((step, i) => {
       if (i === life.after && life.omitted) rows.push({ key: "omitted", note: `${life.omitted} more steps between` });
       const before = i > 0 ? life.steps[i - 1].until ?? life.steps[i - 1].at : 0;
-      if (step.at - before > pause && !(i === life.after && life.omitted)) rows.push({ key: `gap${step.n}`, note: `${duration(step.at - before)} of silence`, gap: true });
-      const word = `${step.kind} ${step.way}`;
-      rows.push({ key: step.n, step, first: !known.has(word) });
-      known.add(word);
+      if (step.at - before > pause && !step.messages && !(i === life.after && life.omitted)) rows.push({ key: `gap${step.n}`, note: `${duration(step.at - before)} of silence`, gap: true });
+      const why = explain(step, conn?.family);
+      rows.push({ key: step.n, step, why: known.has(why) ? "" : why });
+      known.add(why);
     });
     if (conn && conn.state !== "ended") rows.push({ key: "live", live: true });
     const byKey = new Map(rows.map((r) => [r.key, r]));
     reconcile(this.steps, rows.map((r) => r.key), () => el("li"), (li, key) => {
       const row = byKey.get(key);
-      if (row.step) this.drawStep(li, row, life, conn, names, self);
+      if (row.step) this.drawStep(li, row, names, self);
       else if (row.live) this.drawLive(li, conn);
       else this.drawNote(li, row);
     });
@@ -95,9 +98,9 @@ export class Life {
     li.replaceChildren(lines(), el("span", { class: "pulse", "aria-hidden": "true" }), el("span", { class: "words" }, text));
   }
 
-  drawStep(li, row, life, conn, names, self) {
+  drawStep(li, row, names, self) {
     const { step } = row;
-    const drawn = JSON.stringify([step, row.first, names.length]);
+    const drawn = JSON.stringify([step, row.why, names.length]);
     if (li.dataset.drawn === drawn) return;
     const isNew = li.dataset.drawn === undefined;
     li.dataset.drawn = drawn;
@@ -111,13 +114,12 @@ export class Life {
     const label = el("span", { class: "label" }, el("b", {}, words[0]), ...(words.length > 1 ? [el("span", {}, ` · ${words.slice(1).join(" · ")}`)] : []));
     const arrow = el("span", { class: "arrow", "aria-hidden": "true" });
     if (step.bytes) arrow.style.setProperty("--weight", `${Math.min(1.5 + Math.log10(step.bytes) * 0.6, 6).toFixed(1)}px`);
-    const why = row.first ? explain(step, conn?.family) : "";
     li.replaceChildren(
       lines(),
       el("time", {}, stamp(step.at)),
       el("div", { class: "stage" }, label, arrow),
       el("code", { class: "call" }, step.call ?? ""),
-      ...(why ? [el("p", { class: "why" }, why)] : []),
+      ...(row.why ? [el("p", { class: "why" }, row.why)] : []),
     );
   }
 }

@@ -4,7 +4,7 @@ const kinds = {
   resolve: "A name is turned into addresses. The connection is made to an address; the name is forgotten.",
   socket: "The kernel makes an endpoint and gives its descriptor. It has no address and no peer yet.",
   connect: "The kernel is asked to reach the peer. Over TCP it sends SYN; the program waits.",
-  connected: "The peer's kernel has answered (SYN-ACK): the connection stands, though the peer's program may not have accepted it yet.",
+  connected: "The connection stands: over TCP the peer's kernel has answered with SYN-ACK. The peer's program may not have accepted it yet.",
   handshake: "Both sides agree on the layer above the socket before the first byte of data passes.",
   accept: "The kernel had already finished the connection with the client. accept(2) takes it off the queue of the listening socket and gives it a descriptor of its own.",
   abort: "The client is turned away. Closed at once, with nothing said.",
