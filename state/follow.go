@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/pattern"
 )
 
 // FollowOptions are the settings of a [Follower]. The zero value works, and so does nil.
@@ -24,6 +25,9 @@ type FollowOptions struct {
 	Once bool
 	// MaxLine bounds an object that the server sends, of which a snapshot is the longest. Zero or negative means 16 MiB.
 	MaxLine tincan.Size
+	// Socket are the settings of the SUB socket that follows a publisher of ZMTP, such as its security. Its Dialer and its bound of a
+	// message are the follower's. Nil is the zero Options.
+	Socket *pattern.Options
 	// OnLost is told why a connection was lost, or could not be made, and the wait before the next attempt. It must not block. Nil is nobody.
 	OnLost func(err error, wait time.Duration)
 }
@@ -39,6 +43,7 @@ const (
 type Follower struct {
 	opts    FollowOptions
 	open    func(ctx context.Context) (source, error)
+	loose   bool     // the source has put what it gives in order itself
 	control *control // nil where the server can't be told anything
 
 	cancel  context.CancelFunc
@@ -57,7 +62,11 @@ type source interface {
 // Follow begins to follow the state that is served at endpoint, which is one of
 //
 //   - a stream endpoint (tcp, unix, tls, ...) or one of WebSocket (ws, wss): the state protocol in lines or messages;
-//   - http://host:port or https://host:port, with a path if it isn't /events: Server-Sent Events.
+//   - http://host:port or https://host:port, with a path if it isn't /events: Server-Sent Events;
+//   - pub+URL or sub+URL, such as pub+tcp://host:port: a PUB socket of ZMTP.
+//
+// Of a PUB socket that is not a [Publisher] what comes until nothing has for a second is taken for the snapshot, and
+// of keys that were deleted while there was no connection nothing is known.
 //
 // It doesn't wait for the connection. The error is for an endpoint that can never be followed, an [*tincan.EndpointError]. The follower must be closed.
 func Follow(endpoint string, o *FollowOptions) (*Follower, error) {
@@ -94,8 +103,16 @@ func (f *Follower) aim(endpoint string) error {
 			return err
 		}
 	}
-	e, err := tincan.ParseEndpoint(endpoint)
+	address, isSocket := cutSocket(endpoint)
+	e, err := tincan.ParseEndpoint(address)
 	if err != nil {
+		return err
+	}
+	if isSocket {
+		f.open, f.loose = func(ctx context.Context) (source, error) { return openSocket(ctx, &f.opts, address) }, true
+		if !e.Streams() {
+			err = &tincan.EndpointError{Input: endpoint, Problem: "a PUB socket is on a byte stream, and " + e.Scheme + " carries messages", Remedy: "use tcp, unix, tls or ws"}
+		}
 		return err
 	}
 	dial, err := lineDialer(e)
@@ -180,7 +197,7 @@ func (f *Follower) attempt(ctx context.Context) (told bool, err error) {
 		return false, causeOf(ctx, err)
 	}
 	defer s.close()
-	o := order{prefixes: newPrefixes(f.opts.Prefixes)}
+	o := order{prefixes: newPrefixes(f.opts.Prefixes), loose: f.loose}
 	for {
 		u, err := s.next()
 		if err == nil {
@@ -213,6 +230,7 @@ func causeOf(ctx context.Context, err error) error {
 // An order is what is known of a connection's updates: they must begin with a snapshot and go on in order.
 type order struct {
 	prefixes prefixes
+	loose    bool // they may not be in order, and need no look
 	begun    bool
 	last     uint64
 }
@@ -230,6 +248,8 @@ func (o *order) check(u Update) (Update, error) {
 	}
 	c := u.Change
 	switch {
+	case o.loose:
+		return u, nil
 	case !o.begun:
 		return Update{}, fmt.Errorf("%w: a change before the snapshot", ErrProtocol)
 	case c.Seq <= o.last:

@@ -26,9 +26,12 @@ func (t *Table) compact() {
 	if t.holes <= t.live+slack && deletions <= t.live+slack {
 		return
 	}
-	known := t.seq // to all watchers
+	known, needed := t.seq, t.seq // known to all watchers, and to those that take no snapshot
 	for _, w := range t.watchers {
 		known = min(known, w.knows())
+		if w.patient {
+			needed = min(needed, w.knows())
+		}
 	}
 	surplus := max(0, deletions-(t.live+slack)/2) // of deletions, which go although they may not be known
 	kept := t.log[:0]
@@ -36,7 +39,7 @@ func (t *Table) compact() {
 		switch {
 		case r.c == nil:
 			continue
-		case r.c.value == nil && (r.seq <= known || surplus > 0):
+		case r.c.value == nil && (r.seq <= known || surplus > 0 && r.seq <= needed):
 			surplus--
 			t.forgot = r.seq
 			delete(t.entries, r.c.key)

@@ -359,8 +359,8 @@ func TestSlowClientIsConflated(t *testing.T) {
 	quick := follow(t, h.url, FollowOptions{})
 	var q Snapshot
 	q.Apply(next(t, quick))
-	padding := strings.Repeat("x", 200)
-	const changes = 100_000
+	padding := strings.Repeat("x", 500)
+	const changes = 30_000
 	for i := range changes {
 		mustSet(t, table, fmt.Sprint("key", i%50), fmt.Sprint(i, padding))
 		if i%1000 == 0 {

@@ -205,7 +205,7 @@ func TestLogIsBounded(t *testing.T) {
 	defer quick.Close()
 	next(t, stopped)
 	next(t, quick)
-	for i := range 50_000 {
+	for i := range 15_000 {
 		key := fmt.Sprint("k", i)
 		mustSet(t, &table, key, i)
 		table.Delete(key)
@@ -221,7 +221,7 @@ func TestLogIsBounded(t *testing.T) {
 		}
 	}
 	u := next(t, stopped)
-	if u.Snapshot == nil || len(u.Snapshot.Values) != 1 || string(u.Snapshot.Values["stays"]) != "50000" {
+	if u.Snapshot == nil || len(u.Snapshot.Values) != 1 || string(u.Snapshot.Values["stays"]) != "15000" {
 		t.Errorf("after very many deletions it is told %+v", u)
 	}
 	mustSet(t, &table, "new", 1)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"math"
 	"net"
 )
 
@@ -21,6 +22,7 @@ type Watcher struct {
 	cursor   uint64 // the change up to which it has been told
 	waiting  bool   // nothing was there when it last looked
 	closed   bool
+	patient  bool // it never waits, and needs every deletion: there is no way to give its own followers a snapshot
 	count    tally
 }
 
@@ -157,6 +159,17 @@ func (w *Watcher) take(b *batch, size int) error {
 		w.waiting = len(b.changes) == 0
 	}
 	return nil
+}
+
+// takeAll puts all changes that are next into b, which is empty, and gives the values after them of the keys that begin with prefix.
+func (w *Watcher) takeAll(b *batch, prefix string) (values []*change, seq uint64) {
+	t := w.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !w.waiting && !w.closed {
+		w.collect(b, math.MaxInt)
+	}
+	return t.valuesLocked(newPrefixes([]string{prefix})), t.seq
 }
 
 // collect puts the changes after the cursor into b. t.mu is held.

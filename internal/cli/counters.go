@@ -218,7 +218,7 @@ func (s *sampler) counter(name, help string, v int64, more ...label) {
 	s.add(name, help, false, v, more)
 }
 
-func (s *sampler) gauge(name, help string, v int64, more ...label) { s.add(name, help, true, v, more) }
+func (s *sampler) gauge(name, help string, v int64) { s.add(name, help, true, v, nil) }
 
 func (s *sampler) add(name, help string, gauge bool, v int64, more []label) {
 	s.samples = append(s.samples, sample{
