@@ -184,6 +184,10 @@ func (c *Conn) Passed(received, sent int64, call string) {
 	}
 	now := time.Now()
 	c.mu.Lock()
+	if !c.ended.IsZero() {
+		c.mu.Unlock()
+		return
+	}
 	c.about.Received += received
 	c.about.Sent += sent
 	first := sent > 0 && c.about.FirstByte == 0 && c.about.Role == roleAccepted
