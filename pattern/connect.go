@@ -139,7 +139,7 @@ func (o *origin) ended() bool { return o.ctx != nil && o.ctx.Err() != nil }
 
 // greet does the handshake on c, which it owns, and makes a peer of it. The error is also told.
 func (s *socket) greet(c net.Conn, o *origin) error {
-	p := &peer{s: s, conn: c, origin: o}
+	p := &peer{s: s, conn: c, origin: o, id: s.lastPeer.Add(1)}
 	session, err := s.handshake(c, o)
 	if err != nil {
 		_ = c.Close()

@@ -20,6 +20,7 @@ type peer struct {
 	raw     *rawConn // nil where conn is more than a socket
 	session *zmtp.Session
 	origin  *origin
+	id      uint64
 	since   time.Time
 
 	// identity is what a Router addresses the peer by, and state what another routing keeps for it.
@@ -148,7 +149,7 @@ func countMessages(frames []byte) (n int) {
 
 // info describes p.
 func (p *peer) info() PeerInfo {
-	i := PeerInfo{Endpoint: p.origin.endpoint, Dialled: p.origin.dialled != nil, Address: p.conn.RemoteAddr().String()}
+	i := PeerInfo{ID: p.id, Endpoint: p.origin.endpoint, Dialled: p.origin.dialled != nil, Address: p.conn.RemoteAddr().String()}
 	if i.Dialled {
 		i.Address = i.Endpoint
 	}

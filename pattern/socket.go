@@ -43,7 +43,8 @@ type socket struct {
 	wg     sync.WaitGroup
 	news   signal // a peer joined or left, a full queue got room, or the socket was closed
 
-	prober prober
+	prober   prober
+	lastPeer atomic.Uint64 // id
 
 	mu        sync.Mutex // guards what follows
 	closed    bool       // nothing may be started

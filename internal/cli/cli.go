@@ -30,8 +30,7 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
-	// metrics is where --metrics wants them, empty without.
-	metrics string
+	observing
 	// counters are what the verb counts, nil where nobody wants to know.
 	counters *counters
 	// recorder is what --record writes to, nil without.

@@ -69,7 +69,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
@@ -135,11 +135,11 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
-	stopMetrics, err := p.startMetrics(ctx)
+	stopObserving, err := p.observe(ctx, "serve")
 	if err != nil {
 		return ended(ctx, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -155,6 +155,9 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	if !p.report.json {
 		p.report.write([]byte(tryTable(bound)))
+	}
+	for _, h := range bound {
+		p.model.Suggest(h.tryLine())
 	}
 	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
 	if f.drain == 0 {
@@ -366,7 +369,8 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
-	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
+	// and so does the dashboard, which lists peers.
+	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0 && b.counted.shown() == nil
 	server.Trace = b.counted.hooks(server.Trace)
 	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
 		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
@@ -394,12 +398,17 @@ func tryTable(bound []*hosting) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSERVICE\tENDPOINT\tTRY")
 	for _, h := range bound {
-		try := *h.endpoint
-		if e, ok := h.bound.addr().(*tincan.Endpoint); ok {
-			try = *e // with the port that was taken
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.try(&try))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.tryLine())
 	}
 	_ = w.Flush()
 	return b.String()
+}
+
+// tryLine is a line for the shell that tries h where it was bound.
+func (h *hosting) tryLine() string {
+	e := *h.endpoint
+	if bound, ok := h.bound.addr().(*tincan.Endpoint); ok {
+		e = *bound // with the port that was taken
+	}
+	return h.try(&e)
 }
