@@ -187,14 +187,17 @@ func TestQueueOverCluster(t *testing.T) {
 		{words: []string{"dequeue", url, out}}, {words: []string{"dequeue", url, out}},
 	}
 	for _, b := range bridges {
-		b.start(t)
+		if err := b.start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.process.kill() })
 	}
 
 	var ledger ledger
 	ledger.init(count)
 	during(t, func(ctx context.Context) error { return ledger.receive(ctx, pull) })
 	killed := make(chan error, 1)
-	go func() { killed <- killAtRandom(t, cluster, bridges, sized(4, 24)) }()
+	go func() { killed <- killAtRandom(cluster, bridges, sized(4, 60)) }()
 	ledger.pushAll(t, push, files)
 	if err := <-killed; err != nil {
 		t.Error(err)
@@ -232,10 +235,13 @@ type bridgeProcess struct {
 	process *process
 }
 
-func (b *bridgeProcess) start(t *testing.T) { b.process = run(t, b.words...) }
+func (b *bridgeProcess) start() (err error) {
+	b.process, err = launch(b.words...)
+	return err
+}
 
 // killAtRandom kills servers and bridges, one at a time, and starts each again, for so many rounds.
-func killAtRandom(t *testing.T, cluster natstest.Cluster, bridges []*bridgeProcess, rounds int) error {
+func killAtRandom(cluster natstest.Cluster, bridges []*bridgeProcess, rounds int) error {
 	r := rand.New(rand.NewPCG(3, 4))
 	pause := func() { time.Sleep(time.Duration(100+r.IntN(400)) * time.Millisecond) } // a moment of the load, not a wait
 	for i := range rounds {
@@ -252,7 +258,9 @@ func killAtRandom(t *testing.T, cluster natstest.Cluster, bridges []*bridgeProce
 		b := bridges[r.IntN(len(bridges))]
 		b.process.kill()
 		pause()
-		b.start(t)
+		if err := b.start(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -51,47 +51,51 @@ type process struct {
 	input io.Closer
 }
 
-// run starts a party and waits until it is ready.
+// run starts a party and waits until it is ready; it ends with the test.
 func run(t *testing.T, words ...string) *process {
 	t.Helper()
-	text, err := json.Marshal(words)
+	p, err := launch(words...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+func launch(words ...string) (*process, error) {
+	text, err := json.Marshal(words)
+	if err != nil {
+		return nil, err
+	}
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	p := &process{cmd: exec.Command(exe)}
 	p.cmd.Env = append(os.Environ(), partyVariable+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = os.Stderr
 	if p.input, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(p.kill)
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
-		t.Fatalf("%q: %v", words, err)
+		p.kill()
+		return nil, fmt.Errorf("%q: %w", words, err)
 	}
-	return p
+	return p, nil
 }
 
-// kill ends it by SIGKILL, and stop by the end of its input. A second call does nothing.
+// kill ends it by SIGKILL. A second call does nothing.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	_ = p.input.Close()
-}
-
-func (p *process) stop() error {
-	_ = p.input.Close()
-	return p.cmd.Wait()
 }
 
 func ready() { fmt.Println("ready") }

@@ -83,7 +83,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, subject string, o *QueueOptio
 	var err error
 	q.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(q.opts.Unacked), jetstream.WithPublishAsyncTimeout(putTimeout))
 	if err != nil {
-		return nil, fail("listen", subject, err)
+		return nil, fail("open", subject, err)
 	}
 	err = q.again(ctx, func(ctx context.Context) error { return q.open(ctx) })
 	return q, err
@@ -98,12 +98,7 @@ func (q *Queue) defaults() {
 	if q.deadLetter == "" {
 		q.deadLetter = q.subject + ".dead"
 	}
-	if o.Replicas <= 0 {
-		o.Replicas = 1
-		if q.nc.ConnectedClusterName() != "" && len(q.nc.Servers()) >= 3 {
-			o.Replicas = 3
-		}
-	}
+	o.Replicas = replicas(q.nc, o.Replicas)
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = DefaultQueueBytes
 	}
@@ -113,6 +108,17 @@ func (q *Queue) defaults() {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
+}
+
+// replicas is on how many servers something is stored, where n isn't said: as many as outlive the loss of one.
+func replicas(nc *nats.Conn, n int) int {
+	switch {
+	case n > 0:
+		return n
+	case nc.ConnectedClusterName() != "" && len(nc.Servers()) >= 3:
+		return 3
+	}
+	return 1
 }
 
 func setDefault[T int | time.Duration](field *T, value T) {
@@ -142,7 +148,7 @@ func (q *Queue) open(ctx context.Context) error {
 	}
 	c := stream.CachedInfo().Config
 	if c.Retention != jetstream.WorkQueuePolicy || len(c.Subjects) != 1 || c.Subjects[0] != q.subject {
-		return fail("listen", q.subject, fmt.Errorf("stream %s: %w of %s", q.stream, ErrNotQueue, q.subject))
+		return fail("open", q.subject, fmt.Errorf("stream %s: %w of %s", q.stream, ErrNotQueue, q.subject))
 	}
 	if _, err := q.ensure(ctx, jetstream.StreamConfig{
 		Name: q.stream + "_DEAD", Subjects: []string{q.deadLetter}, Discard: jetstream.DiscardOld,
@@ -157,7 +163,7 @@ func (q *Queue) open(ctx context.Context) error {
 			MaxDeliver: -1, MaxAckPending: -1, // this package counts: the server only stops delivering
 		})
 	}
-	return fail("listen", q.subject, err)
+	return fail("open", q.subject, err)
 }
 
 // workers is the one consumer of the stream, which all workers share.
@@ -172,11 +178,15 @@ func (q *Queue) ensure(ctx context.Context, c jetstream.StreamConfig) (jetstream
 			stream, err = q.js.Stream(ctx, c.Name)
 		}
 	}
-	return stream, fail("listen", q.subject, err)
+	return stream, fail("open", q.subject, err)
 }
 
-// again runs f until it succeeds, fails for good or ctx ends.
 func (q *Queue) again(ctx context.Context, f func(context.Context) error) error {
+	return again(ctx, q.subject, q.opts.OnEvent, f)
+}
+
+// again runs f, of which each try is bounded, until it succeeds, fails for good or ctx ends.
+func again(ctx context.Context, subject string, onEvent func(Event), f func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		once, cancel := context.WithTimeout(ctx, putTimeout)
 		err := f(once)
@@ -184,11 +194,11 @@ func (q *Queue) again(ctx context.Context, f func(context.Context) error) error 
 		if err == nil || !isPassing(err) {
 			return err
 		}
-		q.opts.OnEvent(Event{Kind: EventRetrying, Err: err})
+		onEvent(Event{Kind: EventRetrying, Err: err})
 		select {
 		case <-time.After(retryBackoff.Wait(attempt)):
 		case <-ctx.Done():
-			return fail("send", q.subject, errors.Join(ctx.Err(), err))
+			return fail("send", subject, errors.Join(ctx.Err(), err))
 		}
 	}
 }

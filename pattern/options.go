@@ -86,6 +86,14 @@ type Options struct {
 	// reader, several at once for different peers. It may publish, but not close the socket. A
 	// program that publishes with a lock held must not hold that lock while it sends: what is held back has bounds too.
 	OnSubscribe func(topic string, send func(parts ...[]byte) error)
+	// OnSubscribing is OnSubscribe for a program that has to know between which two messages a subscription takes effect: that is
+	// when it calls take, which tells whether the topic is new to the peer; where it isn't, or is refused, nothing may be sent. A program that
+	// holds the lock that it publishes with while it calls take and looks at its values sends neither too old a value nor too few.
+	// Where it returns without a call, take is called for it. OnSubscribe is then not called.
+	OnSubscribing func(topic string, take func() bool, send func(parts ...[]byte) error)
+	// EndSlow makes a Pub or XPub end the connection of a peer for which a message was dropped. A subscriber dials again
+	// by itself, and OnSubscribe can then send it all that it missed.
+	EndSlow bool
 
 	// OnEvent is told what happens. It is called from the goroutine in which it happens, several
 	// at once, and must neither block nor close the socket. Nil is nobody.

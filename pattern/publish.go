@@ -31,6 +31,9 @@ func (b *publisher) publish(m *outgoing) bool {
 	}
 	for _, p := range began {
 		b.s.tellDropping(p)
+		if b.s.opts.EndSlow {
+			p.kill(ErrQueueFull)
+		}
 	}
 	return ok
 }

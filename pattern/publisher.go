@@ -93,14 +93,40 @@ func (b *publisher) hear(p *peer, sub zmtp.Subscription) error {
 		b.cancel(s, sub.Topic)
 		return nil
 	}
-	added, err := b.add(s, sub.Topic)
-	if added && b.s.opts.OnSubscribe != nil {
-		b.snapshot(s, string(sub.Topic))
+	var added bool
+	var err error
+	if o := &b.s.opts; o.OnSubscribe == nil && o.OnSubscribing == nil {
+		added, err = b.add(s, sub.Topic)
+	} else {
+		added, err = b.welcome(s, sub.Topic)
 	}
 	if added {
 		b.s.news.raise()
 	}
 	return err
+}
+
+// welcome is add where the program may send s what it has of topic, before what is published from then on.
+func (b *publisher) welcome(s *subscriber, topic []byte) (added bool, err error) {
+	taken := false
+	take := func() bool {
+		if !taken {
+			taken = true
+			added, err = b.add(s, topic)
+		}
+		return added
+	}
+	send := func(parts ...[]byte) error { return b.sendTo(s, parts) }
+	if f := b.s.opts.OnSubscribing; f != nil {
+		f(string(topic), take, send)
+		take()
+	} else if take() {
+		b.s.opts.OnSubscribe(string(topic), send)
+	}
+	if added {
+		b.letGo(s)
+	}
+	return added, err
 }
 
 func (b *publisher) cancel(s *subscriber, topic []byte) {
@@ -130,7 +156,7 @@ func (b *publisher) add(s *subscriber, topic []byte) (added bool, err error) {
 	added = len(s.topics) > before
 	if added {
 		b.held++
-		s.held = o.OnSubscribe != nil
+		s.held = o.OnSubscribe != nil || o.OnSubscribing != nil
 	}
 	if b.changed != nil {
 		b.changed(s.peer, topic, false, first)
@@ -138,9 +164,8 @@ func (b *publisher) add(s *subscriber, topic []byte) (added bool, err error) {
 	return added, nil
 }
 
-// snapshot has the program send s what it has of topic, before what was published meanwhile.
-func (b *publisher) snapshot(s *subscriber, topic string) {
-	b.s.opts.OnSubscribe(topic, func(parts ...[]byte) error { return b.sendTo(s, parts) })
+// letGo queues for s what was held back while the program sent it what it would have missed.
+func (b *publisher) letGo(s *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	back := s.back

@@ -19,7 +19,7 @@ var heavy = []string{"net/http", "net/rpc", "html/template", "text/template", "e
 
 // public are the packages that a program outside this module can import.
 var public = []string{
-	"", "urgent", "ws", "vsock", "npipe", "frame", "zmtp", "pattern", "relay", "service", "state", "natsbridge", "tincantest",
+	"", "urgent", "ws", "vsock", "npipe", "frame", "zmtp", "pattern", "relay", "service", "state", "sysinfo", "natsbridge", "tincantest",
 }
 
 // rules is the direction of imports, as ARCHITECTURE has it: a row may be there before its package is.
@@ -41,6 +41,7 @@ var rules = []rule{
 	}},
 	{pkg: "service", module: []string{"", "frame"}, libs: []string{"golang.org/x"}},
 	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
+	{pkg: "sysinfo", module: []string{"state"}, libs: []string{"github.com/shirou/gopsutil/v4"}},
 	{
 		pkg: "natsbridge", module: []string{"", "service", "pattern", "state"}, // the root: error kinds, and a MessageConn to dial
 		libs: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nuid"},
@@ -54,7 +55,7 @@ var rules = []rule{
 	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/local"}, public...), libs: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
 		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
-		"github.com/shirou/gopsutil/v4", "github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
+		"github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
 		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go", "github.com/HdrHistogram/hdrhistogram-go",
 	}},
 	{pkg: "cmd/tincan", module: []string{"internal/cli"}},

@@ -56,6 +56,8 @@ be stored by then is told, and the exit code is 1.
 
 ` + securityHelp + `
 
+` + metricsHelp(socketMetricsHelp) + `
+
 ` + exitCodesHelp + `
 
 ` + eventsHelp,
@@ -66,6 +68,7 @@ be stored by then is told, and the exit code is 1.
 		ValidArgsFunction: completeBridge,
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.listen, "listen", nil, "listen on `ENDPOINT`; may repeat")
 	flags.StringArrayVar(&f.dial, "dial", nil, "dial `ENDPOINT`, for as long as it takes; may repeat")
@@ -100,11 +103,11 @@ type bridgeKind struct {
 	listens, queues bool
 	topics          bool
 	// open makes the socket, and what joins it until ctx ends.
-	open func(b *bridging, o *pattern.Options) (pattern.Socket, func(ctx context.Context) error)
+	open func(b *bridging, o *pattern.Options) (proxySocket, func(ctx context.Context) error)
 }
 
 var bridgeKinds = []bridgeKind{
-	{name: "sub", topics: true, open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "sub", topics: true, open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewSub(o)
 		return s, func(ctx context.Context) error {
 			for _, topic := range b.topics {
@@ -116,34 +119,34 @@ var bridgeKinds = []bridgeKind{
 			return b.bridge.Publish(ctx, s, b.nc, b.e.Subject)
 		}
 	}},
-	{name: "pub", listens: true, topics: true, open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "pub", listens: true, topics: true, open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewPub(o)
 		return s, func(ctx context.Context) error {
 			return b.bridge.Subscribe(ctx, b.nc, b.e.Subject, s, b.joined, b.topics...)
 		}
 	}},
-	{name: "pull", listens: true, queues: true, open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "pull", listens: true, queues: true, open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewPull(o)
 		return s, func(ctx context.Context) error {
 			b.joined()
 			return b.bridge.Enqueue(ctx, s, b.queue, b.drain)
 		}
 	}},
-	{name: "push", queues: true, open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "push", queues: true, open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewPush(o)
 		return s, func(ctx context.Context) error {
 			b.joined()
 			return b.bridge.Dequeue(ctx, b.queue, s, b.drain)
 		}
 	}},
-	{name: "rep", listens: true, open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "rep", listens: true, open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewRep(o)
 		return s, func(ctx context.Context) error {
 			b.joined()
 			return b.bridge.Ask(ctx, s, b.nc, b.e.Subject)
 		}
 	}},
-	{name: "req", open: func(b *bridging, o *pattern.Options) (pattern.Socket, func(context.Context) error) {
+	{name: "req", open: func(b *bridging, o *pattern.Options) (proxySocket, func(context.Context) error) {
 		s := pattern.NewClient(o)
 		return s, func(ctx context.Context) error {
 			return b.bridge.Answer(ctx, b.nc, b.e.Subject, s, &natsbridge.ServeOptions{
@@ -224,6 +227,11 @@ func (p *program) bridge(cmd *cobra.Command, f *bridgeFlags, args []string) erro
 	defer stop()
 	running, cancel := context.WithCancelCause(stopping)
 	defer cancel(nil)
+	stopMetrics, err := p.startMetrics(running)
+	if err != nil {
+		return ended(running, err)
+	}
+	defer stopMetrics()
 	b := &bridging{e: e, topics: f.topics, drain: f.socket.drain, joined: func() { p.report.joined(e) }}
 	if len(b.topics) == 0 {
 		b.topics = []string{""}
@@ -259,12 +267,24 @@ func (p *program) join(ctx context.Context, b *bridging, k *bridgeKind, sides []
 			return err
 		}
 	}
+	counted := p.counters.socket(o)
 	s, run := k.open(b, o)
+	counted.made(s)
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for _, side := range sides {
-		if err := p.openSide(ctx, s, side); err != nil {
+		at := side.url
+		if side.dial {
+			err = s.Dial(at)
+		} else if addr, listenErr := s.Listen(ctx, at); listenErr != nil {
+			err = listenErr
+		} else {
+			at = addr.String()
+			p.report.listening("", at)
+		}
+		if err != nil {
 			return err
 		}
+		counted.at(at)
 	}
 	return run(ctx)
 }

@@ -30,6 +30,10 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
+	// metrics is where --metrics wants them, empty without.
+	metrics string
+	// counters are what the verb counts, nil where nobody wants to know.
+	counters *counters
 	// recorder is what --record writes to, nil without.
 	recorder *capture.Writer
 	// helpFailed is why the help could not be written.

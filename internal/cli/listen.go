@@ -21,6 +21,10 @@ type listenFlags struct {
 	drain    time.Duration
 }
 
+const listenMetricsHelp = `tincan_listen_connections_total and _open, tincan_listen_bytes_total by
+direction (received, sent), tincan_listen_dropped_messages_total and
+tincan_listen_failures_total by kind ` + failureKindsHelp + `,`
+
 func (p *program) listenCommand() *cobra.Command {
 	f := listenFlags{drain: 5 * time.Second}
 	cmd := &cobra.Command{
@@ -38,6 +42,8 @@ direction goes on until it ends; so does input when the client ends first.
 SIGINT or SIGTERM stops accepting, half-closes, lets what is in flight finish
 within --drain and exits with 0; a second signal ends it at once.
 
+` + metricsHelp(listenMetricsHelp) + `
+
 ` + messagesHelp + ` listen waits longer: a peer
 that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
 
@@ -53,6 +59,7 @@ that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
 		ValidArgsFunction: completeEndpoint,
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	f.add(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.keepOpen, "keep-open", false, "serve any number of clients")
@@ -69,6 +76,7 @@ type listener struct {
 	// stopping ends with the first signal; the verb then drains.
 	stopping context.Context
 	cancel   context.CancelCauseFunc // ends the verb's own context
+	counted  *served                 // what is counted; nil without
 }
 
 func (p *program) listen(ctx context.Context, f *listenFlags, url string) error {
@@ -91,7 +99,12 @@ func (p *program) listen(ctx context.Context, f *listenFlags, url string) error 
 	defer cancel(nil)
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()
-	l := &listener{program: p, flags: f, stopping: stopping, cancel: cancel}
+	stopMetrics, err := p.startMetrics(stopping)
+	if err != nil {
+		return ended(stopping, err)
+	}
+	defer stopMetrics()
+	l := &listener{program: p, flags: f, stopping: stopping, cancel: cancel, counted: p.counters.serving("listen", false)}
 	defer context.AfterFunc(stopping, func() {
 		time.AfterFunc(f.drain, func() { cancel(errDrained) })
 	})()
@@ -111,6 +124,7 @@ var errDrained = errors.New("the drain is over")
 
 func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 	lc := &tincan.ListenConfig{Config: l.config()}
+	lc.Trace = l.counted.hooks(lc.Trace)
 	l.flags.limits.apply(&lc.Options)
 	if l.flags.carriesMessages(e) {
 		return l.runMessages(ctx, lc, e)
@@ -120,12 +134,18 @@ func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 		return ended(l.stopping, err)
 	}
 	defer ln.Close()
-	l.report.listening("", ln.Addr().String())
+	l.listening(ln.Addr())
 	defer context.AfterFunc(l.stopping, func() { _ = ln.Close() })()
 	if l.flags.keepOpen {
 		return l.serveMany(ctx, e, ln)
 	}
 	return l.serveOne(ctx, e, ln)
+}
+
+// listening tells where clients may come to.
+func (l *listener) listening(at net.Addr) {
+	l.counted.show(label{"endpoint", at.String()})
+	l.report.listening("", at.String())
 }
 
 // bind calls listen again, with --retry, while the address is in use.
@@ -162,7 +182,8 @@ func (l *listener) serveOne(ctx context.Context, e *tincan.Endpoint, ln *tincan.
 		_ = conn.Close()
 		return ended(ctx, err)
 	}
-	s := newStream(l.program, &l.flags.sessionFlags, e, conn, l.stdin, l.stdout)
+	s := newStream(l.program, &l.flags.sessionFlags, e, l.counted.stream(conn), l.stdin, l.stdout)
+	s.trace = l.counted.hooks(s.trace)
 	s.drain, s.patient = l.stopping.Done(), true
 	return s.run(ctx)
 }
@@ -204,7 +225,7 @@ func (l *listener) serveMany(ctx context.Context, e *tincan.Endpoint, ln *tincan
 // alone, but a failure of the standard streams ends the verb.
 func (l *listener) serveClient(ctx context.Context, e *tincan.Endpoint, at net.Addr, conn net.Conn, inputs *fan, out io.Writer) {
 	if err := tincan.Handshake(ctx, conn); err != nil {
-		l.report.hooks().Refused(at, conn.RemoteAddr(), err)
+		l.counted.hooks(l.report.hooks()).Refused(at, conn.RemoteAddr(), err)
 		_ = conn.Close()
 		return
 	}
@@ -212,7 +233,8 @@ func (l *listener) serveClient(ctx context.Context, e *tincan.Endpoint, at net.A
 	defer drop(nil)
 	box := inputs.join(drop)
 	defer inputs.leave(box)
-	s := newStream(l.program, &l.flags.sessionFlags, e, conn, box, out)
+	s := newStream(l.program, &l.flags.sessionFlags, e, l.counted.stream(conn), box, out)
+	s.trace = l.counted.hooks(s.trace)
 	s.drain, s.patient = l.stopping.Done(), true
 	l.clientEnded(conn, s.run(ctx))
 }

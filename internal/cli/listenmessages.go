@@ -19,7 +19,7 @@ func (l *listener) runMessages(ctx context.Context, lc *tincan.ListenConfig, e *
 		return ended(l.stopping, err)
 	}
 	defer ln.Close() // ends the flows of datagram peers too, so not before they have drained
-	l.report.listening("", ln.Addr().String())
+	l.listening(ln.Addr())
 	if l.flags.keepOpen {
 		return l.serveManyMessages(ctx, e, ln, next)
 	}
@@ -50,7 +50,8 @@ func (l *listener) serveOneMessages(ctx context.Context, e *tincan.Endpoint, ln 
 		_ = conn.Close()
 		return ended(ctx, err)
 	}
-	m := newMessages(l.program, &l.flags.sessionFlags, e, conn, next, l.stdout)
+	m := newMessages(l.program, &l.flags.sessionFlags, e, l.counted.message(conn), next, l.stdout)
+	m.trace = l.counted.hooks(m.trace)
 	m.drain, m.patient = l.stopping.Done(), true
 	return m.run(ctx)
 }
@@ -98,7 +99,7 @@ func (l *listener) serveManyMessages(ctx context.Context, e *tincan.Endpoint, ln
 
 func (l *listener) serveMessageClient(ctx context.Context, e *tincan.Endpoint, ln tincan.MessageListener, conn tincan.MessageConn, inputs *fan, out io.Writer) {
 	if err := tincan.Handshake(ctx, conn); err != nil {
-		l.report.hooks().Refused(ln.Addr(), conn.RemoteAddr(), err)
+		l.counted.hooks(l.report.hooks()).Refused(ln.Addr(), conn.RemoteAddr(), err)
 		_ = conn.Close()
 		return
 	}
@@ -106,7 +107,8 @@ func (l *listener) serveMessageClient(ctx context.Context, e *tincan.Endpoint, l
 	defer drop(nil)
 	box := inputs.join(drop)
 	defer inputs.leave(box)
-	m := newMessages(l.program, &l.flags.sessionFlags, e, conn, box.next, out)
+	m := newMessages(l.program, &l.flags.sessionFlags, e, l.counted.message(conn), box.next, out)
+	m.trace = l.counted.hooks(m.trace)
 	m.drain, m.patient = l.stopping.Done(), true
 	l.clientEnded(conn, m.run(ctx))
 }

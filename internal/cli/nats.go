@@ -91,7 +91,7 @@ func newNATSHosting(s service.Service, url string) (*hosting, error) {
 // bindHosting binds h, to an endpoint of this host or to a subject.
 func (p *program) bindHosting(ctx context.Context, lc *tincan.ListenConfig, h *hosting) (err error) {
 	if h.nats == nil {
-		return h.bind(ctx, lc)
+		return h.bind(ctx, lc, p.counters)
 	}
 	h.bound, err = p.bindNATS(ctx, h)
 	return err

@@ -14,15 +14,21 @@ import (
 // push, and what listens for those who answer, subscribe or pull.
 var proxyKinds = []struct {
 	name, short string
-	front, back func(o *pattern.Options) pattern.Socket
+	front, back func(o *pattern.Options) proxySocket
 }{
 	{"queue", "req, dealer | rep, dealer", asSocket(pattern.NewRouter), asSocket(pattern.NewDealer)},
 	{"forwarder", "pub | sub", asSocket(pattern.NewXSub), asSocket(pattern.NewXPub)},
 	{"streamer", "push | pull", asSocket(pattern.NewPull), asSocket(pattern.NewPush)},
 }
 
-func asSocket[S pattern.Socket](open func(*pattern.Options) S) func(*pattern.Options) pattern.Socket {
-	return func(o *pattern.Options) pattern.Socket { return open(o) }
+// A proxySocket is one of a proxy's sockets.
+type proxySocket interface {
+	pattern.Socket
+	socketState
+}
+
+func asSocket[S proxySocket](open func(*pattern.Options) S) func(*pattern.Options) proxySocket {
+	return func(o *pattern.Options) proxySocket { return open(o) }
 }
 
 // proxyCommandFlags are the flags of proxy.
@@ -52,6 +58,8 @@ SIGINT or SIGTERM passes on what has come, within --drain, and exits with 0.
 
 ` + securityHelp + `
 
+` + metricsHelp(socketMetricsHelp+",\neach by side (front, back, capture)") + `
+
 ` + exitCodesHelp + `
 
 ` + eventsHelp,
@@ -62,6 +70,7 @@ SIGINT or SIGTERM passes on what has come, within --drain, and exits with 0.
 		ValidArgsFunction: completeStreams,
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.kind, "kind", "queue", "what the two are: queue, forwarder or streamer")
 	flags.BoolVar(&f.dialFront, "dial-front", false, "dial FRONT instead of listening on it")
@@ -87,9 +96,12 @@ func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, bac
 	if kind < 0 {
 		return &usageError{problem: fmt.Sprintf("unknown kind %q", f.kind), remedy: "--kind takes queue, forwarder or streamer"}
 	}
-	sides := []proxySide{{url: frontURL, dial: f.dialFront}, {url: backURL, dial: f.dialBack}}
+	sides := []proxySide{
+		{name: "front", url: frontURL, dial: f.dialFront, open: proxyKinds[kind].front},
+		{name: "back", url: backURL, dial: f.dialBack, open: proxyKinds[kind].back},
+	}
 	if f.capture != "" {
-		sides = append(sides, proxySide{url: f.capture})
+		sides = append(sides, proxySide{name: "capture", url: f.capture, open: asSocket(pattern.NewPub)})
 	}
 	for i := range sides {
 		e, err := parseStreamEndpoint(sides[i].url)
@@ -106,24 +118,29 @@ func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, bac
 	defer stop()
 	running, cancel := context.WithCancelCause(stopping)
 	defer cancel(nil)
+	stopMetrics, err := p.startMetrics(running)
+	if err != nil {
+		return ended(running, err)
+	}
+	defer stopMetrics()
 	o := f.socket.options(p, mechanism)
 	o.Linger = max(f.socket.drain, 1)
 	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event
 
-	front, back := proxyKinds[kind].front(o), proxyKinds[kind].back(o)
-	sockets := []pattern.Socket{front, back}
-	var capture pattern.Sender
-	if f.capture != "" {
-		capture = pattern.NewPub(o)
-		sockets = append(sockets, capture)
-	}
-	for i, s := range sockets {
+	var sockets []pattern.Socket
+	for _, side := range sides {
 		if err == nil {
-			err = p.openSide(running, s, sides[i])
+			var s pattern.Socket
+			s, err = p.openSide(running, o, side)
+			sockets = append(sockets, s)
 		}
 	}
 	if err == nil {
-		err = pattern.Proxy(running, front, back, capture)
+		var capture pattern.Sender
+		if f.capture != "" {
+			capture = sockets[2].(pattern.Sender)
+		}
+		err = pattern.Proxy(running, sockets[0], sockets[1], capture)
 	}
 	var closing []error
 	for _, s := range sockets {
@@ -140,18 +157,31 @@ func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, bac
 
 // A proxySide is where one socket of a proxy finds its peers.
 type proxySide struct {
+	name string // as metrics have it
 	url  string
 	dial bool
+	open func(o *pattern.Options) proxySocket
 }
 
-func (p *program) openSide(ctx context.Context, s pattern.Socket, side proxySide) error {
+// openSide makes a socket with the options o, and has it dial or listen. The caller closes it, after an error too.
+func (p *program) openSide(ctx context.Context, o *pattern.Options, side proxySide) (pattern.Socket, error) {
+	own := *o
+	counted := p.counters.socket(&own, label{"side", side.name})
+	s := side.open(&own)
+	counted.made(s)
+	url := side.url
 	if side.dial {
-		return s.Dial(side.url)
+		if err := s.Dial(url); err != nil {
+			return s, err
+		}
+	} else {
+		addr, err := s.Listen(ctx, url)
+		if err != nil {
+			return s, err
+		}
+		url = addr.String()
+		p.report.listening("", url)
 	}
-	addr, err := s.Listen(ctx, side.url)
-	if err != nil {
-		return err
-	}
-	p.report.listening("", addr.String())
-	return nil
+	counted.at(url)
+	return s, nil
 }

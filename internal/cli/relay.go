@@ -17,7 +17,6 @@ type relayFlags struct {
 	rateTotal rateFlag
 	balance   bool
 	pty       bool
-	metrics   string
 }
 
 func (p *program) relayCommand() *cobra.Command {
@@ -56,7 +55,7 @@ Of a relay's connections the event closed has "remote", the client, "url", where
 was relayed to, "received" from and "sent" to the client, and "side" (from or to), the
 one that failed. --hex marks what goes to TO with > (forward) and what comes back with < (backward).
 
-` + metricsHelp,
+` + metricsHelp(relayMetricsHelp),
 		Example: `  tincan relay tcp://:8080 tcp://10.0.0.7:80
   tincan relay 'tls://*:443?cert=host.pem&key=host-key.pem' unix:///run/app.sock
   tincan relay --balance tcp://*:80 tcp://10.0.0.7:80 tcp://10.0.0.8:80
@@ -85,7 +84,7 @@ one that failed. --hex marks what goes to TO with > (forward) and what comes bac
 	flags.BoolVar(&f.retry, "retry", false, "try again while TO can't be reached")
 	flags.BoolVar(&f.balance, "balance", false, "begin with each TO in turn, instead of the first")
 	flags.BoolVar(&f.pty, "pty", false, "give PROGRAM a pseudo-terminal")
-	flags.StringVar(&f.metrics, "metrics", "", "serve metrics for Prometheus over HTTP on `ENDPOINT`")
+	p.metricsFlag(cmd)
 	return cmd
 }
 
@@ -140,16 +139,14 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	ctx := cmd.Context()
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()
+	stopMetrics, err := p.startMetrics(stopping)
+	if err != nil {
+		return ended(stopping, err)
+	}
+	defer stopMetrics()
 	r, err := newRelaying(stopping, p, f, plan)
 	if err != nil {
 		return err
-	}
-	if f.metrics != "" {
-		stopMetrics, err := r.serveMetrics(stopping)
-		if err != nil {
-			return ended(stopping, err)
-		}
-		defer stopMetrics()
 	}
 	listeners, single, err := r.openFrom(stopping)
 	if err != nil {

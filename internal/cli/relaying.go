@@ -27,7 +27,8 @@ type relaying struct {
 	to      joiner
 	options relay.Options // of each pair
 	total   *rate.Limiter // nil without
-	counts  relayCounts
+	counts  counts
+	served  *served // shows the counts
 	// only is set where one client alone is served.
 	only  *onlyClient
 	links sync.Map // of clients of messages, by their connection
@@ -44,6 +45,8 @@ type joiner interface {
 func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *relayPlan) (*relaying, error) {
 	r := &relaying{program: p, flags: f, plan: plan}
 	r.stopping, r.fail = context.WithCancelCause(stopping)
+	r.served = &served{counts: &r.counts, counters: p.counters, subsystem: "relay", directions: [2]string{"forward", "backward"}, relays: true}
+	r.served.show()
 	r.options = relay.Options{IdleTimeout: f.idleTimeout, Trace: r.pairHooks()}
 	if f.rateTotal > 0 {
 		r.total = newLimiter(tincan.Size(f.rateTotal))

@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -33,7 +32,8 @@ type link struct {
 	result      relay.Result
 	record      *capture.Connection // nil without
 
-	received, sent atomic.Int64 // bytes from and to the client, as they pass
+	traffic         // from and to the client, as it passes
+	entry   *client // among the clients that are here
 }
 
 func newLink(r *relaying, client tincan.Conn, single bool) *link {
@@ -92,7 +92,7 @@ func (l *link) begin(ctx context.Context) context.Context {
 	if l.r.plan.to[0].isLocal() {
 		l.waits()
 	}
-	l.r.counts.opened()
+	l.entry = l.r.served.enter(l.client, &l.traffic)
 	return ctx
 }
 
@@ -106,7 +106,7 @@ func (l *link) end(ctx context.Context, err *error) {
 	side, reason := l.reason(ctx, *err)
 	*err = reason
 	l.cancel(nil)
-	l.r.counts.closed(reason)
+	l.entry.left(reason)
 	l.endRecord(side, reason)
 	l.tell(side, reason)
 	if !l.single {
@@ -271,6 +271,6 @@ func (c *linkedStream) Write(p []byte) (int, error) {
 func (l *link) count(received, sent int64) {
 	l.received.Add(received)
 	l.sent.Add(sent)
-	l.r.counts.forward.Add(received)
-	l.r.counts.backward.Add(sent)
+	l.r.counts.received.Add(received)
+	l.r.counts.sent.Add(sent)
 }

@@ -59,6 +59,7 @@ func (l leakChecked) Run() int {
 //	gone FILE                   waits until the file isn't there
 //	signal NAME SIGNAL          sends INT or TERM
 //	ended NAME CODE             waits for its end, which must be with CODE
+//	scrape PATH REGEXP...       waits until the metrics on a Unix socket match
 func TestScripts(t *testing.T) { runScripts(t, "script", nil) }
 
 // TestNATSScripts runs testdata/nats in the same way, with the address of a NATS server in $NATS.
@@ -83,6 +84,7 @@ func runScripts(t *testing.T, folder string, variables map[string]string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "listening": cmdListening,
 			"waitfor": cmdWaitfor, "gone": cmdGone, "signal": cmdSignal, "ended": cmdEnded,
+			"scrape": cmdScrape,
 		},
 	})
 }

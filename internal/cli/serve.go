@@ -24,6 +24,12 @@ type serveFlags struct {
 	drain, idleTimeout, timeout time.Duration
 }
 
+const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
+sent), tincan_serve_requests_total of services that answer messages,
+tincan_serve_dropped_messages_total and tincan_serve_failures_total by kind
+` + failureKindsHelp + `, each by service and endpoint; of REP sockets
+` + socketMetricsHelp + `,`
+
 func (p *program) serveCommand() *cobra.Command {
 	f := serveFlags{drain: service.DefaultDrain}
 	cmd := &cobra.Command{
@@ -45,6 +51,8 @@ The end of a client's input is a half-close: what it sent is answered whole, the
 the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
 flight finish within --drain, and exits with 0; a second signal ends it at once.
 
+` + metricsHelp(serveMetricsHelp) + `
+
 ` + exitCodesHelp + `
 
 ` + eventsHelp,
@@ -58,6 +66,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
@@ -92,6 +101,8 @@ type hosting struct {
 	// answer handles messages; nil where a byte stream is served.
 	answer service.MessageHandler
 	bound  binding
+	// counted is what is counted of it, but on a REP socket; nil without.
+	counted *served
 }
 
 // A binding is a service on what was bound.
@@ -114,6 +125,11 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
+	stopMetrics, err := p.startMetrics(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	defer stopMetrics()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
 	bound, err := p.bindAll(ctx, lc, hostings)
@@ -248,6 +264,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 			return bound, err
 		}
 		bound = append(bound, h)
+		h.counted.show(label{"service", h.service.Name}, label{"endpoint", h.url()})
 		p.report.listening(h.service.Name, h.url())
 	}
 	if len(bound) == 0 {
@@ -265,7 +282,7 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	elsewhere.Port = "0"
 	asked := h.endpoint
 	h.endpoint = &elsewhere
-	if h.bind(ctx, lc) != nil {
+	if h.bind(ctx, lc, p.counters) != nil {
 		h.endpoint = asked
 		return busy
 	}
@@ -273,19 +290,23 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 	return nil
 }
 
-func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig) (err error) {
-	switch {
-	case h.socket:
-		h.bound, err = bindSocket(ctx, lc, h)
-	case h.answer != nil:
-		var ln tincan.MessageListener
-		ln, err = lc.ListenMessageEndpoint(ctx, h.endpoint)
-		h.bound = messageBinding{ln, h.answer}
-	default:
-		var ln *tincan.Listener
-		ln, err = lc.ListenEndpoint(ctx, h.endpoint)
-		h.bound = streamBinding{ln, h.service.Stream}
+func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters) (err error) {
+	if h.socket {
+		h.bound, err = bindSocket(ctx, lc, h, c)
+		return err
 	}
+	h.counted = c.serving("serve", h.answer != nil)
+	counting := *lc
+	counting.Trace = h.counted.hooks(lc.Trace)
+	if h.answer != nil {
+		var ln tincan.MessageListener
+		ln, err = counting.ListenMessageEndpoint(ctx, h.endpoint)
+		h.bound = messageBinding{ln, h.answer, h.counted}
+		return err
+	}
+	var ln *tincan.Listener
+	ln, err = counting.ListenEndpoint(ctx, h.endpoint)
+	h.bound = streamBinding{ln, h.service.Stream, h.counted}
 	return err
 }
 
@@ -299,21 +320,24 @@ func (h *hosting) url() string {
 
 // A streamBinding serves byte streams.
 type streamBinding struct {
-	ln     *tincan.Listener
-	handle service.StreamHandler
+	ln      *tincan.Listener
+	handle  service.StreamHandler
+	counted *served
 }
 
 func (b streamBinding) addr() net.Addr { return b.ln.Addr() }
 func (b streamBinding) close() error   { return b.ln.Close() }
 
 func (b streamBinding) serve(ctx context.Context, server service.Server) error {
-	return server.Serve(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	return server.Serve(ctx, b.counted.streams(b.ln), b.handle)
 }
 
 // A messageBinding answers messages.
 type messageBinding struct {
-	ln     tincan.MessageListener
-	handle service.MessageHandler
+	ln      tincan.MessageListener
+	handle  service.MessageHandler
+	counted *served
 }
 
 func (b messageBinding) addr() net.Addr { return b.ln.Addr() }
@@ -322,7 +346,11 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
 	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
-	return server.ServeMessages(ctx, b.ln, b.handle)
+	server.Trace = b.counted.hooks(server.Trace)
+	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
+		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
+	}
+	return server.ServeMessages(ctx, b.counted.messages(b.ln), b.counted.answering(b.handle, false))
 }
 
 // serveHooks adds to the usual hooks what no event of the connection tells:

@@ -50,18 +50,22 @@ type socketBinding struct {
 }
 
 // bindSocket makes a REP socket and has it listen.
-func bindSocket(ctx context.Context, lc *tincan.ListenConfig, h *hosting) (binding, error) {
+func bindSocket(ctx context.Context, lc *tincan.ListenConfig, h *hosting, c *counters) (binding, error) {
 	b := &socketBinding{handle: h.answer}
-	b.rep = pattern.NewRep(&pattern.Options{
+	o := &pattern.Options{
 		ListenConfig: lc,
 		Linger:       socketLinger,
 		Handlers:     1, // none of the ready services blocks
-	})
+	}
+	counted := c.socket(o, label{"service", h.service.Name}, label{"type", "rep"})
+	b.rep = pattern.NewRep(o)
 	var err error
 	if b.bound, err = b.rep.Listen(ctx, h.endpoint.String()); err != nil {
 		_ = b.rep.Close()
 		return nil, err
 	}
+	counted.made(b.rep)
+	counted.at(socketPrefix + b.bound.String())
 	return b, nil
 }
 

@@ -17,10 +17,11 @@ import (
 // A socketRun is one run of a message verb.
 type socketRun struct {
 	*program
-	flags  *socketFlags
-	format *partsFormat
-	argv   []string // of exec -- PROGRAM, may be nil
-	topic  []byte   // put before each message that is sent, nil for none
+	flags   *socketFlags
+	format  *partsFormat
+	argv    []string       // of exec -- PROGRAM, may be nil
+	counted *countedSocket // nil without
+	topic   []byte         // put before each message that is sent, nil for none
 	// stopping ends with the first signal, ctx when the verb is to end at once.
 	stopping context.Context
 	cancel   context.CancelCauseFunc
@@ -85,9 +86,16 @@ func (p *program) runSocket(cmd *cobra.Command, v *socketVerb, f *socketFlags, a
 		ctx, done = context.WithTimeoutCause(ctx, f.timeout, &timeoutError{what: "not done within", after: f.timeout})
 		defer done()
 	}
+	stopMetrics, err := p.startMetrics(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	defer stopMetrics()
 	o := f.options(p, mechanism)
 	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event
+	r.counted = p.counters.socket(o, label{"type", v.name})
 	s, work := v.open(r, o)
+	r.counted.made(s)
 	return r.run(ctx, s, work, listen, dial)
 }
 
@@ -116,12 +124,14 @@ func (r *socketRun) openEndpoints(ctx context.Context, s socket, listen, dial []
 		if err != nil {
 			return err
 		}
+		r.counted.at(addr.String())
 		r.report.listening("", addr.String())
 	}
 	for _, e := range dial {
 		if err := s.Dial(e.String()); err != nil {
 			return err
 		}
+		r.counted.at(e.String())
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ type socket interface {
 	Dial(endpoint string) error
 	WaitPeers(ctx context.Context, n int) error
 	Close() error
+	socketState
 }
 
 // A socketVerb is one kind of message socket as a verb.
@@ -66,7 +67,7 @@ func (p *program) socketCommand(v *socketVerb) *cobra.Command {
 		Long: strings.Join([]string{
 			v.long,
 			"It " + does + " each ENDPOINT; --listen and --dial say it outright.\n" + socketsHelp,
-			formatHelp, securityHelp, exitCodesHelp + `
+			formatHelp, securityHelp, metricsHelp(socketMetricsHelp + ","), exitCodesHelp + `
 Credentials that don't fit are 6, --timeout is 4. SIGINT and SIGTERM end a socket that
 listens with 0, one that only dials with 128+n.`, eventsHelp,
 		}, "\n\n"),
@@ -75,6 +76,7 @@ listens with 0, one that only dials with 128+n.`, eventsHelp,
 		ValidArgsFunction: completeStreams,
 	}
 	p.outputFlags(cmd)
+	p.metricsFlag(cmd)
 	f.add(cmd)
 	if v.counts != "" {
 		f.addCount(cmd, v.counts)
