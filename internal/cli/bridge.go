@@ -36,6 +36,8 @@ ENDPOINT is the kind of socket that the bridge has there, all of one kind:
     push+URL   what the work queue holds is shared out among the pulling peers here
     rep+URL    requests from here are answered by whoever serves SUBJECT
     req+URL    requests on SUBJECT are answered by the replying peers here
+    state+URL  the state that is served at URL is kept in the key-value bucket SUBJECT;
+               with --listen, the state in the bucket is served at URL
 It listens on the ENDPOINT of pub, pull and rep, and dials that of sub, push and req;
 --listen and --dial say it outright.
 
@@ -63,7 +65,8 @@ be stored by then is told, and the exit code is 1.
 ` + eventsHelp,
 		Example: `  tincan bridge --listen sub+tcp://127.0.0.1:5556 nats://127.0.0.1:4222/news
   tincan bridge --topic weather. pub+tcp://127.0.0.1:5557 nats://127.0.0.1:4222/news
-  tincan bridge pull+tcp://127.0.0.1:5558 'nats://n1,n2,n3/jobs?replicas=3&creds=app.creds'`,
+  tincan bridge pull+tcp://127.0.0.1:5558 'nats://n1,n2,n3/jobs?replicas=3&creds=app.creds'
+  tincan bridge --listen state+unix:state.sock nats://127.0.0.1:4222/state`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.bridge(cmd, &f, args) },
 		ValidArgsFunction: completeBridge,
 	}
@@ -83,7 +86,7 @@ func completeBridge(*cobra.Command, []string, string) ([]cobra.Completion, cobra
 	for _, k := range bridgeKinds {
 		all = append(all, k.name+"+tcp://", k.name+"+unix:")
 	}
-	return append(all, "nats://", "tls+nats://"), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	return append(all, statePrefix+"tcp://", statePrefix+"unix:", "nats://", "tls+nats://"), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
 // A bridging is one run of bridge.
@@ -175,7 +178,7 @@ func (f *bridgeFlags) plan(args []string) (k *bridgeKind, sides []proxySide, e *
 		}
 		switch {
 		case found == nil:
-			return &usageError{problem: fmt.Sprintf("%q does not begin with the kind of its socket", text), remedy: "kinds are sub+, pub+, pull+, push+, rep+ and req+, " + usage}
+			return &usageError{problem: fmt.Sprintf("%q does not begin with the kind of its socket", text), remedy: "kinds are sub+, pub+, pull+, push+, rep+, req+ and state+, " + usage}
 		case k != nil && k != found:
 			return &usageError{problem: fmt.Sprintf("a %s socket and a %s socket can't be joined at once", k.name, found.name), remedy: "run a bridge for each"}
 		}
@@ -211,6 +214,9 @@ func (f *bridgeFlags) plan(args []string) (k *bridgeKind, sides []proxySide, e *
 
 // bridge joins until a signal.
 func (p *program) bridge(cmd *cobra.Command, f *bridgeFlags, args []string) error {
+	if f.isState(args) {
+		return p.bridgeState(cmd, f, args)
+	}
 	kind, sides, e, err := f.plan(args)
 	if err != nil {
 		return err

@@ -88,12 +88,24 @@ func newNATSHosting(s service.Service, url string) (*hosting, error) {
 	return h, nil
 }
 
+// tryNATS gives a line for the shell that uses what is served on a subject.
+func (h *hosting) tryNATS() string {
+	if h.state != nil {
+		return "tincan watch '" + h.url() + "'"
+	}
+	return "tincan " + h.service.Name + " + '" + h.url() + "' 1 3 5 7 9"
+}
+
 // bindHosting binds h, to an endpoint of this host or to a subject.
 func (p *program) bindHosting(ctx context.Context, lc *tincan.ListenConfig, h *hosting) (err error) {
 	if h.nats == nil {
 		return h.bind(ctx, lc, p.counters)
 	}
-	h.bound, err = p.bindNATS(ctx, h)
+	if h.state != nil {
+		h.bound, err = p.bindBucket(ctx, h)
+	} else {
+		h.bound, err = p.bindNATS(ctx, h)
+	}
 	return err
 }
 

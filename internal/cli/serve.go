@@ -22,6 +22,7 @@ import (
 type serveFlags struct {
 	limits                      limitFlags
 	drain, idleTimeout, timeout time.Duration
+	writable                    bool
 }
 
 const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
@@ -47,6 +48,8 @@ shares the requests with every other process that serves the subject, on any hos
 
 Services:
 ` + serviceTable() + `
+` + stateHelp + `
+
 The end of a client's input is a half-close: what it sent is answered whole, then
 the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
 flight finish within --drain, and exits with 0; a second signal ends it at once.
@@ -61,6 +64,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
   tincan serve calc nats://127.0.0.1:4222/calc
+  printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
@@ -71,6 +75,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
 	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	cmd.Flags().BoolVar(&f.writable, "writable", false, "let clients change a state")
 	return cmd
 }
 
@@ -79,6 +84,9 @@ func serviceTable() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range service.Services() {
 		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, s.Summary, strings.Join(s.Endpoints, " "))
+	}
+	for _, s := range stateServices {
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.name, s.summary, strings.Join(s.endpoints, " "))
 	}
 	_ = w.Flush()
 	return trailing.ReplaceAllString(b.String(), "")
@@ -98,6 +106,9 @@ type hosting struct {
 	// nats is set where a subject of NATS is served, for which drain is the drain; endpoint then says nothing.
 	nats  *natsbridge.Endpoint
 	drain time.Duration
+	// state is what is published, nil for other services; prefix is what its URL has before the endpoint's.
+	state  *publication
+	prefix string
 	// answer handles messages; nil where a byte stream is served.
 	answer service.MessageHandler
 	bound  binding
@@ -114,7 +125,16 @@ type binding interface {
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
-	hostings, err := planHostings(args)
+	var published *publication
+	if len(args) > 0 {
+		if of, ok := lookupState(args[0]); ok {
+			published = newPublication(of, f)
+		}
+	}
+	if f.writable && published == nil {
+		return &usageError{problem: "--writable is for a state", remedy: "such as that of notify"}
+	}
+	hostings, err := planHostings(args, published)
 	if err != nil {
 		return err
 	}
@@ -154,6 +174,13 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 			}
 		})
 	}
+	if published != nil {
+		running.Go(func() {
+			if err := published.run(ctx, p); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	running.Wait()
 	if cause := (interruptError{}); errors.As(context.Cause(ctx), &cause) {
 		return nil // a server's orderly end
@@ -162,7 +189,7 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 }
 
 // planHostings reads the arguments: nothing is bound before all are known to be right.
-func planHostings(args []string) ([]*hosting, error) {
+func planHostings(args []string, published *publication) ([]*hosting, error) {
 	var plan []*hosting
 	if len(args) == 0 {
 		for _, s := range service.Services() {
@@ -178,6 +205,10 @@ func planHostings(args []string) ([]*hosting, error) {
 		return plan, nil
 	}
 	s, ok := service.Lookup(args[0])
+	host := func(url string) (*hosting, error) { return newHosting(s, url) }
+	if published != nil {
+		s, ok, host = published.service(), true, published.hosting
+	}
 	if !ok {
 		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
 	}
@@ -189,7 +220,7 @@ func planHostings(args []string) ([]*hosting, error) {
 		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
 	}
 	for _, url := range urls {
-		h, err := newHosting(s, url)
+		h, err := host(url)
 		if err != nil {
 			return nil, err
 		}
@@ -203,6 +234,9 @@ func serviceNames() []string {
 	var names []string
 	for _, s := range service.Services() {
 		names = append(names, s.Name)
+	}
+	for _, s := range stateServices {
+		names = append(names, s.name)
 	}
 	return names
 }
@@ -291,6 +325,9 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 }
 
 func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters) (err error) {
+	if h.state != nil {
+		return h.state.bind(ctx, lc, h, c)
+	}
 	if h.socket {
 		h.bound, err = bindSocket(ctx, lc, h, c)
 		return err
@@ -312,6 +349,9 @@ func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters
 
 // url is what clients dial.
 func (h *hosting) url() string {
+	if h.state != nil {
+		return h.state.url(h)
+	}
 	if h.socket {
 		return socketPrefix + h.bound.addr().String()
 	}

@@ -34,7 +34,10 @@ func newSocketHosting(s service.Service, url string) (*hosting, error) {
 // try gives a line for the shell that uses the service on e.
 func (h *hosting) try(e *tincan.Endpoint) string {
 	if h.nats != nil {
-		return "tincan " + h.service.Name + " + " + h.url() + " 1 3 5 7 9"
+		return h.tryNATS()
+	}
+	if h.state != nil {
+		return h.state.try(h, e)
 	}
 	if h.socket {
 		return "tincan req --format hex " + e.String()
