@@ -43,8 +43,8 @@ var rules = []rule{
 	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
 	{pkg: "sysinfo", module: []string{"state"}, libs: []string{"github.com/shirou/gopsutil/v4"}},
 	{
-		pkg: "natsbridge", module: []string{"service", "pattern", "state"},
-		libs: []string{"github.com/nats-io/nats.go"},
+		pkg: "natsbridge", module: []string{"", "service", "pattern", "state"}, // the root: error kinds, and a MessageConn to dial
+		libs: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nuid"},
 	},
 	{pkg: "tincantest", module: []string{""}, libs: []string{"golang.org/x/net/nettest"}},
 
@@ -62,6 +62,9 @@ var rules = []rule{
 	}},
 	{pkg: "cmd/tincan", module: []string{"internal/cli"}},
 	{pkg: "examples/...", module: public},
+
+	// This one runs NATS servers for tests, which alone may import it: no row has it, nor its library.
+	{pkg: "internal/natstest", libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 
 	// These hold tests alone.
 	{pkg: "internal/archtest"},

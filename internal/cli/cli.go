@@ -87,6 +87,8 @@ type, WebSocket, vsock and named pipes, all under one form of address:
     unix:///path      unix:relative     unix:@abstract     (also unixgram, unixpacket, tls+unix)
     ws://host:port/path   wss://...   ws+unix:path   vsock://cid:port   npipe:name
 
+Verbs that carry messages also speak with a NATS system: nats://host:4222/subject.
+
 Options follow as a query: tcp://:0?reuse-port&allow=10.0.0.0/8. Standard output
 carries data alone; words go to standard error.
 
@@ -114,7 +116,7 @@ carries data alone; words go to standard error.
 		p.calcCommand(), p.watchCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	root.AddCommand(p.socketCommands()...)
-	root.AddCommand(p.proxyCommand())
+	root.AddCommand(p.proxyCommand(), p.bridgeCommand())
 	return root
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/natsbridge"
 	"github.com/tincan-ipc/tincan/service"
 )
 
@@ -43,7 +44,8 @@ is said. An ENDPOINT that is named must be had, else the exit code is 7.
 It prints "listening on URL" for each endpoint, and what to try. For hello,
 http://host:port and https://host:port may be said for tcp and tls. A service that
 answers messages is hosted on a REP socket of ZeroMQ with rep+ before the URL of a
-byte stream: rep+tcp://host:port, rep+unix:path.
+byte stream: rep+tcp://host:port, rep+unix:path. On a subject of NATS, nats://host:4222/subject, it
+shares the requests with every other process that serves the subject, on any host.
 
 Services:
 ` + serviceTable() + `
@@ -62,6 +64,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
+  tincan serve calc nats://127.0.0.1:4222/calc
   printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
   tincan serve sysinfo --interval 5s --name postgres --pid $$
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
@@ -103,6 +106,9 @@ type hosting struct {
 	optional bool
 	// socket is set where a REP socket is to answer.
 	socket bool
+	// nats is set where a subject of NATS is served, for which drain is the drain; endpoint then says nothing.
+	nats  *natsbridge.Endpoint
+	drain time.Duration
 	// state is what is published, nil for other services; prefix is what its URL has before the endpoint's.
 	state  *publication
 	prefix string
@@ -132,6 +138,11 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	hostings, err := planHostings(args, published)
 	if err != nil {
 		return err
+	}
+	for _, h := range hostings {
+		if h.drain = f.drain; h.drain == 0 {
+			h.drain = -1 // its zero is the default
+		}
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
@@ -230,6 +241,9 @@ func serviceNames() []string {
 
 // newHosting checks that s can be served on url.
 func newHosting(s service.Service, url string) (*hosting, error) {
+	if natsbridge.IsEndpoint(url) {
+		return newNATSHosting(s, url)
+	}
 	address, isSocket := strings.CutPrefix(url, "rep+")
 	if isSocket {
 		return newSocketHosting(s, address)
@@ -270,7 +284,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 	}()
 	var skipped error
 	for _, h := range hostings {
-		err := h.bind(ctx, lc, p.counters)
+		err := p.bindHosting(ctx, lc, h)
 		if err != nil && h.optional {
 			if err = p.bindElsewhere(ctx, lc, h, err); err != nil {
 				p.report.note("%s is left out: %v", h.endpoint, err)
