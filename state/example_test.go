@@ -51,7 +51,9 @@ func Example() {
 		}
 	}
 	cancel()
-	<-done
+	if err := <-done; err != nil {
+		slog.Error(err.Error())
+	}
 	// Output:
 	// front is "open"
 	// back is "closed"
