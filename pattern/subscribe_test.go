@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -363,4 +366,89 @@ func TestManyTopics(t *testing.T) {
 		publish(t, pub, topic)
 		want(t, sub, topic)
 	}
+}
+
+// TestSubscribingUnderALock has every message of a publisher, that counts with a lock held, come once: what was counted before the
+// subscription took effect is sent by the hook, and the rest as it is published.
+func TestSubscribingUnderALock(t *testing.T) {
+	var mu sync.Mutex
+	last := 0
+	pub := pattern.NewPub(&pattern.Options{
+		OnSubscribing: func(_ string, take func() bool, send func(parts ...[]byte) error) {
+			mu.Lock()
+			now := last
+			added := take()
+			mu.Unlock()
+			if !added {
+				return
+			}
+			if err := send([]byte("n"), fmt.Append(nil, now)); err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	defer pub.Close()
+	addr := listen(t, "unix", pub)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			mu.Lock()
+			last++
+			_ = pub.Send(t.Context(), []byte("n"), fmt.Append(nil, last))
+			mu.Unlock()
+			runtime.Gosched()
+		}
+	}()
+	for range 50 {
+		sub := follow(t, addr, nil, "n")
+		before := -1
+		for range 20 {
+			parts, err := sub.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := strconv.Atoi(string(parts[1]))
+			if err != nil || before >= 0 && n != before+1 {
+				t.Fatalf("after %d comes %s, %v", before, parts[1], err)
+			}
+			before = n
+		}
+		_ = sub.Close()
+	}
+	close(stop)
+	<-stopped
+}
+
+// TestEndSlow has a subscriber that doesn't read lose its connection, and come again.
+func TestEndSlow(t *testing.T) {
+	pub := pattern.NewPub(&pattern.Options{SendHighWater: 10, EndSlow: true})
+	defer pub.Close()
+	addr := listen(t, "unix", pub)
+	sub := follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
+	waitSubscribers(t, pub, 1)
+	body := make([]byte, 64<<10)
+	for pub.Stats().Dropped == 0 {
+		publish(t, pub, string(body))
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := sub.Recv(t.Context()); err != nil {
+				return
+			}
+		}
+	}()
+	for pub.Stats().Connects < 2 {
+		runtime.Gosched()
+	}
+	waitSubscribers(t, pub, 1)
+	_ = sub.Close()
+	<-done
 }

@@ -146,18 +146,20 @@ func newEventReader(r io.Reader, limit int) *eventReader {
 
 // split finds lines, which end with a carriage return, a newline, or both. What has no end is no line.
 func (e *eventReader) split(b []byte, _ bool) (advance int, token []byte, err error) {
+	skip := 0
 	if e.ended && len(b) > 0 {
 		e.ended = false
 		if b[0] == '\n' {
-			return 1, nil, nil
+			skip = 1
 		}
 	}
-	i := bytes.IndexAny(b, "\r\n")
+	line := b[skip:]
+	i := bytes.IndexAny(line, "\r\n")
 	if i < 0 {
-		return 0, nil, nil
+		return skip, nil, nil
 	}
-	e.ended = b[i] == '\r'
-	return i + 1, b[:i:i], nil
+	e.ended = line[i] == '\r'
+	return skip + i + 1, line[:i:i], nil
 }
 
 // next gives the name and the data of the next event that has data, which is valid until the next call. The error is [io.EOF]

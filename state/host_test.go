@@ -54,7 +54,7 @@ func serve(t *testing.T, s *Server, url string) *host {
 		url = "mem:" + strings.ReplaceAll(t.Name(), "/", "-")
 	}
 	lc := &tincan.ListenConfig{Config: config()}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // until those who follow have been stopped
 	var running sync.WaitGroup
 	h := &host{stop: func() {
 		cancel()
