@@ -139,6 +139,7 @@ func (panicking) Message(context.Context, tincan.MessageConn) error { panic("at 
 func TestRelayPanic(t *testing.T) {
 	out := &strings.Builder{}
 	r := &relaying{program: &program{report: &reporter{w: out}}, flags: &relayFlags{}, plan: &relayPlan{to: []relaySide{{}}}, to: panicking{}}
+	r.served = &served{counts: &r.counts}
 	r.stopping, r.fail = context.WithCancelCause(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()

@@ -22,6 +22,7 @@ type serveFlags struct {
 	limits                      limitFlags
 	drain, idleTimeout, timeout time.Duration
 	writable                    bool
+	sysinfo                     sysinfoFlags
 }
 
 const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
@@ -62,6 +63,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
   printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
+  tincan serve sysinfo --interval 5s --name postgres --pid $$
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
@@ -72,6 +74,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
 	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	f.sysinfo.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.writable, "writable", false, "let clients change a state")
 	return cmd
 }
@@ -119,14 +122,12 @@ type binding interface {
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
-	var published *publication
-	if len(args) > 0 {
-		if of, ok := lookupState(args[0]); ok {
-			published = newPublication(of, f)
-		}
-	}
-	if f.writable && published == nil {
+	published := publications(f, args)
+	if f.writable && len(published) == 0 {
 		return &usageError{problem: "--writable is for a state", remedy: "such as that of notify"}
+	}
+	if err := f.sysinfo.check(published); err != nil {
+		return err
 	}
 	hostings, err := planHostings(args, published)
 	if err != nil {
@@ -141,6 +142,13 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	defer stopMetrics()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
+	ctx, cancel := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel(nil)
+	for _, b := range published {
+		b.start(ctx, p, &running, cancel)
+	}
 	bound, err := p.bindAll(ctx, lc, hostings)
 	if err != nil {
 		return ended(ctx, err)
@@ -148,24 +156,13 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	if !p.report.json {
 		p.report.write([]byte(tryTable(bound)))
 	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
 	if f.drain == 0 {
 		server.Drain = -1 // its zero is the default
 	}
-	var running sync.WaitGroup
 	for _, h := range bound {
 		running.Go(func() {
 			if err := h.bound.serve(ctx, server); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	if published != nil {
-		running.Go(func() {
-			if err := published.run(ctx, p); err != nil {
 				cancel(err)
 			}
 		})
@@ -178,43 +175,41 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 }
 
 // planHostings reads the arguments: nothing is bound before all are known to be right.
-func planHostings(args []string, published *publication) ([]*hosting, error) {
-	var plan []*hosting
-	if len(args) == 0 {
-		for _, s := range service.Services() {
-			for _, url := range s.Endpoints {
-				h, err := newHosting(s, url)
-				if err != nil {
-					return nil, err
-				}
-				h.optional = true
-				plan = append(plan, h)
-			}
+func planHostings(args []string, published []*publication) ([]*hosting, error) {
+	type hosted struct {
+		service.Service
+		on func(url string) (*hosting, error)
+	}
+	var all []hosted
+	for _, s := range service.Services() {
+		if len(args) == 0 || s.Name == args[0] {
+			all = append(all, hosted{s, func(url string) (*hosting, error) { return newHosting(s, url) }})
 		}
-		return plan, nil
 	}
-	s, ok := service.Lookup(args[0])
-	host := func(url string) (*hosting, error) { return newHosting(s, url) }
-	if published != nil {
-		s, ok, host = published.service(), true, published.hosting
+	for _, b := range published {
+		all = append(all, hosted{b.service(), b.hosting})
 	}
-	if !ok {
+	switch {
+	case len(all) == 0:
 		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
+	case len(args) == 1 && len(all[0].Endpoints) == 0:
+		name := all[0].Name
+		return nil, &usageError{problem: name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", name)}
 	}
-	urls, optional := args[1:], false
-	if len(urls) == 0 {
-		urls, optional = s.Endpoints, true
-	}
-	if len(urls) == 0 {
-		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
-	}
-	for _, url := range urls {
-		h, err := host(url)
-		if err != nil {
-			return nil, err
+	var plan []*hosting
+	for _, s := range all {
+		urls, optional := s.Endpoints, true
+		if len(args) > 1 {
+			urls, optional = args[1:], false
 		}
-		h.optional = optional
-		plan = append(plan, h)
+		for _, url := range urls {
+			h, err := s.on(url)
+			if err != nil {
+				return nil, err
+			}
+			h.optional = optional
+			plan = append(plan, h)
+		}
 	}
 	return plan, nil
 }
