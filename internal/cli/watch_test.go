@@ -31,15 +31,18 @@ func published(t *testing.T, table *state.Table, endpoint string) (url string, s
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	s := &service.Server{Drain: -1}
-	go func() { done <- s.Serve(ctx, l, (&state.Server{Table: table}).ServeStream) }()
+	go func() {
+		defer close(done)
+		_ = s.Serve(ctx, l, (&state.Server{Table: table}).ServeStream) // which tells of what was cut short
+	}()
 	stopped := false
 	stop = func() {
 		if !stopped {
 			stopped = true
 			cancel()
-			_ = <-done // it tells of what was cut short
+			<-done
 		}
 	}
 	t.Cleanup(stop)

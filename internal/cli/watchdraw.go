@@ -18,6 +18,7 @@ const tableFrame = 3
 const (
 	widthWithPast = 64
 	widthWithAge  = 36
+	leastWidth    = 10 // for a key and a value; in less, lines are cut
 )
 
 const (
@@ -73,6 +74,11 @@ func (t *watchTable) draw() []string {
 		lines = append(lines, "")
 	}
 	lines = append(lines, t.look.dim.paint(strings.Repeat("─", t.width)), t.status(len(shown), len(matching)))
+	if t.width < leastWidth {
+		for i, line := range lines {
+			lines[i] = ansi.Truncate(line, t.width, "")
+		}
+	}
 	return lines[max(0, len(lines)-t.height):] // a terminal too low for all has the foot
 }
 

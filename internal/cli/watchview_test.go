@@ -383,6 +383,7 @@ func FuzzWatchTable(f *testing.F) {
 	f.Add("缶缶缶缶缶缶", []byte("\"缶缶缶缶缶缶\""), 7, 9, "缶")
 	f.Add("k", []byte("1e308"), 1, 1, "")
 	f.Add("k", []byte("-1"), 0, 0, "x")
+	f.Add("0", []byte("0"), 0, 17, "0")
 	f.Fuzz(func(t *testing.T, key string, value []byte, width, height int, filter string) {
 		if width < 0 || height < 0 || width > 300 || height > 100 {
 			t.Skip()

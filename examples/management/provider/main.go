@@ -39,6 +39,7 @@ func provide(ctx context.Context, endpoint string) error {
 	table := new(state.Table)
 	go measure(ctx, table)
 	published := &state.Server{Table: table}
+	defer context.AfterFunc(ctx, published.Finish)() // the clients are told that it is over
 	return new(service.Server).Serve(ctx, l, published.ServeStream)
 }
 

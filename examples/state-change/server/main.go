@@ -40,6 +40,7 @@ func serve(ctx context.Context, endpoint string) error {
 	fmt.Fprintln(os.Stderr, "listening on", l.Addr())
 	ctx, cancel := context.WithCancelCause(ctx)
 	published := &state.Server{Table: new(state.Table)}
+	defer context.AfterFunc(ctx, published.Finish)() // the clients are told all, and that it is over
 	go func() { cancel(change(published.Table)) }()
 	err = new(service.Server).Serve(ctx, l, published.ServeStream)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
