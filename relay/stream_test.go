@@ -79,7 +79,7 @@ func TestStreamsBothEnd(t *testing.T) {
 func TestStreamsNoHalfClose(t *testing.T) {
 	toOneWithout := func(from, to kind) bool { return !from.noHalfClose && to.noHalfClose }
 	eachPair(t, toOneWithout, func(t *testing.T, from, to string) {
-		a, b, done := start(t.Context(), t, from, to, &relay.Options{EndWait: 250 * time.Millisecond})
+		a, b, done := start(t.Context(), t, from, to, &relay.Options{EndWait: 750 * time.Millisecond}) // more than a busy machine keeps the sender from its turn
 		answer := pattern(8<<20, 2)
 		sent := make(chan error, 1)
 		go func() {
@@ -96,7 +96,7 @@ func TestStreamsNoHalfClose(t *testing.T) {
 		if _, err := io.ReadFull(a, first); err != nil || first[0] != answer[0] {
 			t.Fatalf("got %v, %v", first, err)
 		}
-		<-time.After(500 * time.Millisecond) // a slow reader: twice EndWait
+		<-time.After(1500 * time.Millisecond) // a slow reader: twice EndWait
 		if err := errors.Join(receive(a, answer[1:]), expectEnd(a), <-sent); err != nil {
 			t.Error(err)
 		}

@@ -19,6 +19,7 @@ import (
 func (s *Server) ServeStream(ctx context.Context, conn net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
 	defer stop()
+	soonAgain(conn)
 	c := newClient(s)
 	lines := frame.NewReader(conn, frame.Line, MaxLine)
 	var reading sync.WaitGroup

@@ -120,7 +120,8 @@ other side's input such a side is closed when nothing has come for a second.`
 const programHelp = `PROGRAM has pipes for standard input and output, and shares standard error; with
 --pty a pseudo-terminal is all three. A half-close ends its input, on a terminal as Ctrl-D does. Each client of FROM gets
 a program of its own, in a process group of its own, which gets the signals that
-end the relay: of a single transfer at once, else when the drain is over.
+end the relay: of a single transfer at once, else when the drain is over. The
+second one kills it.
 Its environment says who is served: TINCAN_FROM (the URL), TINCAN_REMOTE,
 TINCAN_REMOTE_HOST, TINCAN_REMOTE_PORT, TINCAN_LOCAL, TINCAN_LOCAL_HOST and
 TINCAN_LOCAL_PORT (addresses, where the family has them), and of a client on a
@@ -148,6 +149,7 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	if err != nil {
 		return err
 	}
+	p.interrupts.beforeExit(r.programs.kill)
 	listeners, single, err := r.openFrom(stopping)
 	if err != nil {
 		return ended(stopping, err)

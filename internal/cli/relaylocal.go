@@ -160,8 +160,9 @@ func bare(err error) error {
 
 // programs are the running ones.
 type programs struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows; held while one is started, so that none escapes
 	running map[*child]struct{}
+	killed  bool // none is started any more
 }
 
 // signal passes on the signal that is the cause of an end.
@@ -170,6 +171,16 @@ func (p *programs) signal(cause error) {
 	defer p.mu.Unlock()
 	for c := range p.running {
 		c.Signal(signalOf(cause))
+	}
+}
+
+// kill ends all at once, with what they have started, and is the last that happens.
+func (p *programs) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
+	for c := range p.running {
+		c.Kill()
 	}
 }
 
@@ -195,13 +206,16 @@ func (r *relaying) start(l *link) (*child, error) {
 	if r.passesTerminal() {
 		p.Like = r.stdin
 	}
+	r.programs.mu.Lock()
+	defer r.programs.mu.Unlock()
+	if r.programs.killed {
+		return nil, context.Cause(r.stopping)
+	}
 	started, err := p.Start()
 	if err != nil {
 		return nil, err
 	}
 	c := &child{Child: started, r: r, link: l, outEnded: make(chan struct{})}
-	r.programs.mu.Lock()
-	defer r.programs.mu.Unlock()
 	if r.programs.running == nil {
 		r.programs.running = map[*child]struct{}{}
 	}

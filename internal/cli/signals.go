@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -25,6 +26,9 @@ type interrupts struct {
 	signals chan os.Signal
 	first   chan os.Signal // gets the first, once
 	done    chan struct{}
+
+	mu    sync.Mutex // guards leave
+	leave []func()   // what must not outlive the process
 }
 
 func catchInterrupts() *interrupts {
@@ -35,6 +39,7 @@ func catchInterrupts() *interrupts {
 			select {
 			case sig := <-i.signals:
 				if seen++; seen > 1 {
+					i.leaveAtOnce()
 					os.Exit(128 + interruptError{sig}.number())
 				}
 				i.first <- sig
@@ -44,6 +49,22 @@ func catchInterrupts() *interrupts {
 		}
 	}()
 	return i
+}
+
+// beforeExit has f called when a second signal ends the process, and before all else: nothing that is deferred runs
+// then. f must not wait for anybody.
+func (i *interrupts) beforeExit(f func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.leave = append(i.leave, f)
+}
+
+func (i *interrupts) leaveAtOnce() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, f := range i.leave {
+		f()
+	}
 }
 
 func (i *interrupts) stop() {
