@@ -33,7 +33,7 @@ type link struct {
 	record      *capture.Connection // nil without
 
 	traffic         // from and to the client, as it passes
-	entry   *client // among the clients that are here
+	entry   *client // among the clients that are here, nil where nobody looks
 }
 
 func newLink(r *relaying, client tincan.Conn, single bool) *link {
@@ -106,7 +106,7 @@ func (l *link) end(ctx context.Context, err *error) {
 	side, reason := l.reason(ctx, *err)
 	*err = reason
 	l.cancel(nil)
-	l.entry.left(reason)
+	l.r.served.left(l.entry, reason)
 	l.endRecord(side, reason)
 	l.tell(side, reason)
 	if !l.single {
