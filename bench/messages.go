@@ -51,6 +51,7 @@ var messengers = map[string]messenger{
 	"mangos":  mangosMessenger,
 	"zmq4":    zmq4Messenger,
 	"NATS":    natsMessenger,
+	bridged:   natsbridgeMessenger,
 	"gRPC":    grpcMessenger,
 	"ttrpc":   ttrpcMessenger,
 
@@ -79,7 +80,7 @@ func messageSide(library, verb string, args ...string) command {
 
 // brokerOf is what stands between the two sides of a library, nil for none.
 func brokerOf(library string) func(address) command {
-	if library != "NATS" {
+	if !onNATS(library) {
 		return nil
 	}
 	return func(at address) command { return goParty("nats-broker", at.String()) }
@@ -87,10 +88,10 @@ func brokerOf(library string) func(address) command {
 
 // isPatient tells the libraries whose clients wait for the server: that of NATS isn't at the address, and that of
 // nng 1.5 may answer nobody any more after a connection that was closed without a word.
-func isPatient(library string) bool { return library == "NATS" || library == "nng" }
+func isPatient(library string) bool { return onNATS(library) || library == "nng" }
 
 // reaches tells whether a library speaks over a scheme.
-func reaches(library, scheme string) bool { return library != "NATS" || scheme == "tcp" }
+func reaches(library, scheme string) bool { return !onNATS(library) || scheme == "tcp" }
 
 // zmq gives a as ZeroMQ and mangos have it: ipc:// for unix:
 func (a address) zmq() string {

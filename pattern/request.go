@@ -48,6 +48,14 @@ func (r *Request) Reply(parts ...[]byte) error {
 	return nil
 }
 
+// Refuse ends the connection of the peer that asked, whose other requests go with it: it learns that there is no reply, where it
+// would else wait. err is told as the reason, in [EventDisconnected]. After a Reply it does nothing.
+func (r *Request) Refuse(err error) {
+	if !r.replied.Swap(true) {
+		r.peer.kill(err)
+	}
+}
+
 // A replier is what receives requests and answers them.
 type replier struct{ s *socket }
 

@@ -43,8 +43,8 @@ var rules = []rule{
 	{pkg: "state", module: []string{"", "frame", "pattern"}, libs: []string{"golang.org/x"}},
 	{pkg: "sysinfo", module: []string{"state"}, libs: []string{"github.com/shirou/gopsutil/v4"}},
 	{
-		pkg: "natsbridge", module: []string{"service", "pattern", "state"},
-		libs: []string{"github.com/nats-io/nats.go"},
+		pkg: "natsbridge", module: []string{"", "service", "pattern", "state"}, // the root: error kinds, and a MessageConn to dial
+		libs: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nuid"},
 	},
 	{pkg: "tincantest", module: []string{""}, libs: []string{"golang.org/x/net/nettest"}},
 
@@ -52,14 +52,19 @@ var rules = []rule{
 	{pkg: "internal/local", module: []string{""}, libs: []string{
 		"golang.org/x", "github.com/creack/pty", "github.com/coreos/go-systemd/v22",
 	}},
-	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/local"}, public...), libs: []string{
+	{pkg: "internal/narrate", module: []string{"", "pattern"}},
+	{pkg: "internal/dash", module: []string{"", "internal/narrate", "pattern", "service", "state"}},
+	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/dash", "internal/local", "internal/narrate"}, public...), libs: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
-		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
+		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "github.com/charmbracelet/x/ansi",
 		"github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
 		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go", "github.com/HdrHistogram/hdrhistogram-go",
 	}},
 	{pkg: "cmd/tincan", module: []string{"internal/cli"}},
 	{pkg: "examples/...", module: public},
+
+	// This one runs NATS servers for tests, which alone may import it: no row has it, nor its library.
+	{pkg: "internal/natstest", libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 
 	// These hold tests alone.
 	{pkg: "internal/archtest"},

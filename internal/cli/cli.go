@@ -30,8 +30,7 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
-	// metrics is where --metrics wants them, empty without.
-	metrics string
+	observing
 	// counters are what the verb counts, nil where nobody wants to know.
 	counters *counters
 	// recorder is what --record writes to, nil without.
@@ -88,6 +87,8 @@ type, WebSocket, vsock and named pipes, all under one form of address:
     unix:///path      unix:relative     unix:@abstract     (also unixgram, unixpacket, tls+unix)
     ws://host:port/path   wss://...   ws+unix:path   vsock://cid:port   npipe:name
 
+Verbs that carry messages also speak with a NATS system: nats://host:4222/subject.
+
 Options follow as a query: tcp://:0?reuse-port&allow=10.0.0.0/8. Standard output
 carries data alone; words go to standard error.
 
@@ -112,10 +113,10 @@ carries data alone; words go to standard error.
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
 		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.recordCommand(), p.replayCommand(),
-		p.calcCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
+		p.calcCommand(), p.watchCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	root.AddCommand(p.socketCommands()...)
-	root.AddCommand(p.proxyCommand())
+	root.AddCommand(p.proxyCommand(), p.bridgeCommand())
 	return root
 }
 

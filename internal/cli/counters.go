@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/dash"
 )
 
 // counters are what a server counts while it runs: of each endpoint that it serves, and of each message socket. Metrics
 // and the dashboard show them. A nil pointer counts nothing, wraps no connection and is told nothing: so it is where neither is asked for.
 type counters struct {
+	model *dash.Model // the dashboard's, nil without; set before anything is counted
+
 	mu      sync.Mutex // guards what follows
 	served  []*served
 	sockets []*countedSocket
@@ -60,6 +63,14 @@ func (c *counts) failed(err error) {
 // A label tells one of several numbers of a name from the others. Its values are few: those of the command line, never of peers.
 type label struct{ name, value string }
 
+// shown gives the dashboard's model, nil without.
+func (c *counters) shown() *dash.Model {
+	if c == nil {
+		return nil
+	}
+	return c.model
+}
+
 // A served is an endpoint, with what is counted of it. A nil pointer counts nothing.
 type served struct {
 	*counts
@@ -90,6 +101,14 @@ func (s *served) show(labels ...label) {
 	s.counters.served = append(s.counters.served, s)
 }
 
+// shown gives the dashboard's model, nil without.
+func (s *served) shown() *dash.Model {
+	if s == nil {
+		return nil
+	}
+	return s.counters.shown()
+}
+
 // A client is a connection that is served, as it is now.
 type client struct {
 	*traffic
@@ -100,6 +119,8 @@ type client struct {
 	// conn is the connection that traces tell of.
 	conn  tincan.Conn
 	since time.Time
+	// record is what the dashboard keeps of it, nil without.
+	record *dash.Conn
 }
 
 // enter notes that a client has come, whose traffic is counted on by whoever serves it. It
@@ -110,12 +131,21 @@ func (s *served) enter(conn tincan.Conn, t *traffic) *client {
 	if c == nil {
 		return nil
 	}
+	record := c.model.Conn(conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
-	who := &client{traffic: t, id: c.last, served: s, conn: conn, since: time.Now()}
+	who := &client{traffic: t, id: c.last, served: s, conn: conn, since: time.Now(), record: record}
 	c.clients[who] = struct{}{}
 	return who
+}
+
+// shown gives what the dashboard keeps of the client, nil without.
+func (who *client) shown() *dash.Conn {
+	if who == nil {
+		return nil
+	}
+	return who.record
 }
 
 // left notes that the client that enter gave has gone, and why where it did not end in order.

@@ -16,12 +16,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/tincan-ipc/tincan/internal/natstest"
 )
 
 // testPatience bounds every wait of a test: far more than what is waited for ever takes.
 const testPatience = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	natstest.Child()
 	if raceDetector {
 		_ = os.Setenv("GORACE", noSleep)
 	}
@@ -57,13 +60,24 @@ func (l leakChecked) Run() int {
 //	signal NAME SIGNAL          sends INT or TERM
 //	ended NAME CODE             waits for its end, which must be with CODE
 //	scrape PATH REGEXP...       waits until the metrics on a Unix socket match
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "script", nil) }
+
+// TestNATSScripts runs testdata/nats in the same way, with the address of a NATS server in $NATS.
+func TestNATSScripts(t *testing.T) {
+	server := natstest.Start(t, 1, "")[0]
+	runScripts(t, "nats", map[string]string{"NATS": server.Address()})
+}
+
+func runScripts(t *testing.T, folder string, variables map[string]string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Dir:                 filepath.Join("testdata", folder),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", noSleep)
+			for name, value := range variables {
+				env.Setenv(name, value)
+			}
 			env.Values[procsKey{}] = &procs{byName: map[string]*proc{}}
 			return nil
 		},
@@ -200,11 +214,16 @@ func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// awaitThat polls, as a file can't be waited on in a way that every system has.
 func awaitThat(ts *testscript.TestScript, what string, done func() bool) {
+	poll(done, func() { ts.Fatalf("waited in vain for %s", what) })
+}
+
+// poll waits for what files and other processes do, which can't be waited on in a way that every system has. It calls
+// late, which is to end the test, when that has taken too long.
+func poll(done func() bool, late func()) {
 	for deadline := time.Now().Add(testPatience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("waited in vain for %s", what)
+			late()
 		}
 	}
 }

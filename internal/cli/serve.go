@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/natsbridge"
 	"github.com/tincan-ipc/tincan/service"
 )
 
@@ -45,7 +46,8 @@ is said. An ENDPOINT that is named must be had, else the exit code is 7.
 It prints "listening on URL" for each endpoint, and what to try. For hello,
 http://host:port and https://host:port may be said for tcp and tls. A service that
 answers messages is hosted on a REP socket of ZeroMQ with rep+ before the URL of a
-byte stream: rep+tcp://host:port, rep+unix:path.
+byte stream: rep+tcp://host:port, rep+unix:path. On a subject of NATS, nats://host:4222/subject, it
+shares the requests with every other process that serves the subject, on any host.
 
 Services:
 ` + serviceTable() + `
@@ -64,6 +66,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
+  tincan serve calc nats://127.0.0.1:4222/calc
   printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
   tincan serve sysinfo --interval 5s --name postgres --pid $$
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
@@ -71,7 +74,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
@@ -105,6 +108,9 @@ type hosting struct {
 	optional bool
 	// socket is set where a REP socket is to answer.
 	socket bool
+	// nats is set where a subject of NATS is served, for which drain is the drain; endpoint then says nothing.
+	nats  *natsbridge.Endpoint
+	drain time.Duration
 	// state is what is published, nil for other services; prefix is what its URL has before the endpoint's.
 	state  *publication
 	prefix string
@@ -135,13 +141,18 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	if err != nil {
 		return err
 	}
+	for _, h := range hostings {
+		if h.drain = f.drain; h.drain == 0 {
+			h.drain = -1 // its zero is the default
+		}
+	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
-	stopMetrics, err := p.startMetrics(ctx)
+	stopObserving, err := p.observe(ctx, "serve")
 	if err != nil {
 		return ended(ctx, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -157,6 +168,9 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	if !p.report.json {
 		p.report.write([]byte(tryTable(bound)))
+	}
+	for _, h := range bound {
+		p.model.Suggest(h.tryLine())
 	}
 	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
 	if f.drain == 0 {
@@ -229,6 +243,9 @@ func serviceNames() []string {
 
 // newHosting checks that s can be served on url.
 func newHosting(s service.Service, url string) (*hosting, error) {
+	if natsbridge.IsEndpoint(url) {
+		return newNATSHosting(s, url)
+	}
 	address, isSocket := strings.CutPrefix(url, "rep+")
 	if isSocket {
 		return newSocketHosting(s, address)
@@ -269,7 +286,7 @@ func (p *program) bindAll(ctx context.Context, lc *tincan.ListenConfig, hostings
 	}()
 	var skipped error
 	for _, h := range hostings {
-		err := h.bind(ctx, lc, p.counters)
+		err := p.bindHosting(ctx, lc, h)
 		if err != nil && h.optional {
 			if err = p.bindElsewhere(ctx, lc, h, err); err != nil {
 				p.report.note("%s is left out: %v", h.endpoint, err)
@@ -368,7 +385,8 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
-	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
+	// and so does the dashboard, which lists peers.
+	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0 && b.counted.shown() == nil
 	server.Trace = b.counted.hooks(server.Trace)
 	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
 		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
@@ -396,12 +414,17 @@ func tryTable(bound []*hosting) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSERVICE\tENDPOINT\tTRY")
 	for _, h := range bound {
-		try := *h.endpoint
-		if e, ok := h.bound.addr().(*tincan.Endpoint); ok {
-			try = *e // with the port that was taken
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.try(&try))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.tryLine())
 	}
 	_ = w.Flush()
 	return b.String()
+}
+
+// tryLine is a line for the shell that tries h where it was bound.
+func (h *hosting) tryLine() string {
+	e := *h.endpoint
+	if bound, ok := h.bound.addr().(*tincan.Endpoint); ok {
+		e = *bound // with the port that was taken
+	}
+	return h.try(&e)
 }

@@ -33,6 +33,9 @@ func newSocketHosting(s service.Service, url string) (*hosting, error) {
 
 // try gives a line for the shell that uses the service on e.
 func (h *hosting) try(e *tincan.Endpoint) string {
+	if h.nats != nil {
+		return h.tryNATS()
+	}
 	if h.state != nil {
 		return h.state.try(h, e)
 	}
@@ -51,7 +54,7 @@ type socketBinding struct {
 
 // bindSocket makes a REP socket and has it listen.
 func bindSocket(ctx context.Context, lc *tincan.ListenConfig, h *hosting, c *counters) (binding, error) {
-	b := &socketBinding{handle: h.answer}
+	b := &socketBinding{handle: c.timed(h.answer)}
 	o := &pattern.Options{
 		ListenConfig: lc,
 		Linger:       socketLinger,

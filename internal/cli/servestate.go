@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/natsbridge"
 	"github.com/tincan-ipc/tincan/pattern"
 	"github.com/tincan-ipc/tincan/service"
 	"github.com/tincan-ipc/tincan/state"
@@ -32,7 +33,8 @@ var stateServices = []stateService{
 const stateHelp = `A state (notify, sysinfo) is served over tcp, unix, tls, ws and the like as JSON lines,
 or messages, that any language can read; tincan watch shows it. With http or https
 before the URL's address, http://host:port, it is served as /state and /events, and
-with pub+ before the URL of a byte stream on a PUB socket of ZeroMQ. A client first gets
+with pub+ before the URL of a byte stream on a PUB socket of ZeroMQ. With nats://host:4222/subject
+it is kept in a key-value bucket of NATS. A client first gets
 the whole state, then each change; one that is slow gets the latest of each key. With
 --writable clients over JSON lines may change it too.
 
@@ -98,6 +100,11 @@ const (
 // hosting checks that the state can be served on url.
 func (b *publication) hosting(url string) (*hosting, error) {
 	h := &hosting{service: b.service(), state: b}
+	if natsbridge.IsEndpoint(url) {
+		e, err := natsbridge.ParseEndpoint(url)
+		h.nats, h.endpoint = e, &tincan.Endpoint{}
+		return h, err
+	}
 	address := url
 	for _, form := range []struct{ prefix, scheme string }{{webPrefix, "tcp://"}, {secureWebPrefix, "tls://"}, {pubPrefix, ""}} {
 		if rest, ok := strings.CutPrefix(url, form.prefix); ok {

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tincan-ipc/tincan/natsbridge"
+)
+
+// bridged is the name of package natsbridge among the messengers.
+const bridged = "natsbridge"
+
+// natsbridgeMessenger does what natsMessenger does, on the same server, through package natsbridge.
+var natsbridgeMessenger = messenger{
+	answer: natsbridgeAnswer, request: natsbridgeRequest, serve: natsbridgeAnswer, call: shared(natsbridgeRequest),
+	push: func(ctx context.Context, at address) (send, error) {
+		c, err := natsbridgeConnect(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		p := natsbridge.NewPublisher(c, "bench")
+		return func(message []byte) error { return p.Publish([]byte("flow"), message) }, nil
+	},
+	pull: func(ctx context.Context, at address) (receive, error) { return natsbridgeReceive(ctx, at, "flow") },
+	publish: func(ctx context.Context, at address) (send, error) {
+		c, err := natsbridgeConnect(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		p := natsbridge.NewPublisher(c, "bench")
+		return func(message []byte) error { return p.Publish(message[:topicSize], message[topicSize:]) }, nil
+	},
+	subscribe: func(ctx context.Context, at address, topics []string) (receive, error) {
+		return natsbridgeReceive(ctx, at, topics...)
+	},
+	lossyPush: true,
+}
+
+func natsbridgeConnect(ctx context.Context, at address) (*nats.Conn, error) {
+	e, err := natsbridge.ParseEndpoint(at.natsURL() + "/echo")
+	if err != nil {
+		return nil, err
+	}
+	return natsbridge.Connect(ctx, e, nil)
+}
+
+func natsbridgeAnswer(ctx context.Context, at address) error {
+	c, err := natsbridgeConnect(ctx, at)
+	if err != nil {
+		return err
+	}
+	echo := func(_ context.Context, request []byte) ([]byte, error) { return request, nil }
+	return natsbridge.Serve(ctx, c, "echo", echo, &natsbridge.ServeOptions{Handlers: 1}) // as NATS answers: where it receives
+}
+
+func natsbridgeRequest(ctx context.Context, at address) (trip, error) {
+	c, err := natsbridgeConnect(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	request := func(body []byte) ([]byte, error) {
+		return natsbridge.Request(ctx, c, "echo", body, &natsbridge.RequestOptions{Timeout: 10 * time.Second})
+	}
+	for { // until who answers has subscribed
+		_, err := request(nil)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return request, err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func natsbridgeReceive(ctx context.Context, at address, topics ...string) (receive, error) {
+	c, err := natsbridgeConnect(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	s, err := natsbridge.NewSubscriber(ctx, c, "bench", topics...)
+	return func() ([]byte, error) {
+		parts, err := s.Recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return parts[1], nil
+	}, err
+}
+
+// onNATS tells the libraries that go through a server.
+func onNATS(library string) bool { return library == "NATS" || library == bridged }
+
+// natsSuite compares package natsbridge with nats.go on the same server.
+func natsSuite() suite {
+	return suite{
+		name:    "natsbridge",
+		summary: "requests and what is published, through package natsbridge and through nats.go alone, on one server",
+		works: func(o options) []work {
+			var works []work
+			for _, p := range []placement{same, split} {
+				trips := work{metric: metric{unit: "us", less: true}, contenders: []contender{tripsBetween(o, "NATS", "NATS"), tripsBetween(o, bridged, bridged)}}
+				callers := work{metric: metric{unit: "k/s"}, contenders: []contender{callersOf(o, "NATS"), callersOf(o, bridged)}}
+				flow := work{metric: metric{unit: "k/s"}, contenders: []contender{flowBetween(o, 64, "NATS", "NATS"), flowBetween(o, 64, bridged, bridged)}}
+				fan := work{metric: metric{unit: "k/s"}, contenders: []contender{fanOutOf(o, "NATS", 10, 1), fanOutOf(o, bridged, 10, 1)}}
+				for _, w := range []struct {
+					work
+					name   string
+					target float64
+				}{
+					{trips, "request and reply of " + smallMessage + " B", 1 / 0.9},
+					{callers, strconv.Itoa(manyCallers) + " callers with " + smallMessage + " B", 0.9},
+					{flow, "published to one, " + smallMessage + " B", 0.9},
+					{fan, "published to 10 subscribers, " + smallMessage + " B", 0.9},
+				} {
+					w.work.name, w.scheme, w.place, w.base = "tcp "+w.name, "tcp", p, "NATS"
+					w.contenders[1].target = ratio(w.target)
+					works = append(works, w.work)
+				}
+			}
+			return works
+		},
+	}
+}

@@ -1,0 +1,181 @@
+package natsbridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// A Publisher publishes messages under a subject, each by its topic, at most once: NATS keeps nothing for a subscriber that isn't there or is too slow.
+type Publisher struct {
+	nc     *nats.Conn
+	topics Topics
+}
+
+// NewPublisher makes a publisher of topics under the subject base.
+func NewPublisher(nc *nats.Conn, base string) *Publisher {
+	return &Publisher{nc: nc, topics: Topics{Base: base}}
+}
+
+// Publish sends a message: parts[0] is its topic, which becomes the subject as [Topics] says, and the others are what it holds.
+// It hands the message to the connection, and so blocks only while that has no room; while it is
+// lost, up to 8 MiB are kept. The parts are the caller's again when it returns. It may be called at once.
+//
+// Errors are [*net.OpError]: [tincan.ErrMessageTooLong] for one over the server's limit, which isn't sent, [io.ErrUnexpectedEOF] where the
+// connection is lost and no more is kept.
+func (p *Publisher) Publish(parts ...[]byte) error {
+	if len(parts) == 0 {
+		parts = [][]byte{nil}
+	}
+	m := nats.Msg{Subject: p.topics.Subject(parts[0])}
+	setParts(&m, parts[1:])
+	return p.publish(&m)
+}
+
+func (p *Publisher) publish(m *nats.Msg) error {
+	if err := tooLong(p.nc, m); err != nil {
+		return fail("send", m.Subject, err)
+	}
+	if err := p.nc.PublishMsg(m); err != nil {
+		return fail("send", m.Subject, err)
+	}
+	return nil
+}
+
+// A Subscriber receives what is published under a subject. Close ends it.
+type Subscriber struct {
+	topics   Topics
+	prefixes []string // none where all is wanted
+	came     chan *nats.Msg
+	subs     []*nats.Subscription
+
+	closing sync.Once
+	closed  chan struct{}
+	mu      sync.Mutex // guards dropped
+	dropped uint64     // of subscriptions that are closed
+}
+
+// NewSubscriber subscribes to the topics under the subject base that begin with one of the prefixes, all without one. When it
+// returns the server has the subscription: what is published from then on comes. Up to 65,536 messages that
+// were not received yet are kept; those on top are dropped, see [Subscriber.Dropped].
+//
+// What the servers choose by, and so what costs the network, are the whole tokens of a prefix: see [Topics].
+func NewSubscriber(ctx context.Context, nc *nats.Conn, base string, prefixes ...string) (*Subscriber, error) {
+	if len(prefixes) == 0 {
+		prefixes = []string{""}
+	}
+	s := &Subscriber{topics: Topics{Base: base}, came: make(chan *nats.Msg, pendingMessages), closed: make(chan struct{})}
+	for _, filter := range s.topics.filters(prefixes) {
+		sub, err := nc.ChanSubscribe(filter, s.came)
+		if err != nil {
+			s.Close()
+			return nil, fail("listen", filter, err)
+		}
+		s.subs = append(s.subs, sub)
+	}
+	for _, p := range prefixes {
+		if p != "" {
+			s.prefixes = append(s.prefixes, p)
+			continue
+		}
+		s.prefixes = nil
+		break
+	}
+	if err := flush(ctx, nc); err != nil {
+		s.Close()
+		return nil, fail("listen", base, err)
+	}
+	return s, nil
+}
+
+// Recv waits for the next message and gives its parts, the topic first; they are the caller's to keep. It blocks until there is
+// one, ctx ends or the subscriber is closed ([net.ErrClosed]). [ErrFraming] is one message that was not as its header says: the
+// next call goes on. What has no topic, for it was published under another mapping, is left out. It may be called at once.
+func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
+	for {
+		m, topic, err := s.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		parts, err := partsOf(m)
+		if err != nil {
+			return nil, framingError(m.Subject, err)
+		}
+		if len(parts) == 1 {
+			return [][]byte{topic, parts[0]}, nil
+		}
+		return append([][]byte{topic}, parts...), nil
+	}
+}
+
+// next gives the next message that is wanted, and its topic.
+func (s *Subscriber) next(ctx context.Context) (*nats.Msg, []byte, error) {
+	for {
+		var m *nats.Msg
+		select { // what has come is given first
+		case m = <-s.came:
+		default:
+			select {
+			case m = <-s.came:
+			case <-ctx.Done():
+				return nil, nil, fail("receive", s.topics.Base, ctx.Err())
+			case <-s.closed:
+				return nil, nil, fail("receive", s.topics.Base, net.ErrClosed)
+			}
+		}
+		if m == nil { // nc was closed
+			return nil, nil, fail("receive", s.topics.Base, net.ErrClosed)
+		}
+		topic, err := s.topics.Topic(m.Subject)
+		if err == nil && s.wants(topic) {
+			return m, topic, nil
+		}
+	}
+}
+
+func (s *Subscriber) wants(topic []byte) bool {
+	if len(s.prefixes) == 0 {
+		return true
+	}
+	for _, p := range s.prefixes {
+		if bytes.HasPrefix(topic, []byte(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Dropped is how many messages were dropped since they were not received in time.
+func (s *Subscriber) Dropped() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.dropped
+	for _, sub := range s.subs {
+		if d, err := sub.Dropped(); err == nil {
+			n += uint64(d)
+		}
+	}
+	return n
+}
+
+// Close ends the subscription. What has come and was not received is dropped. Further calls do nothing.
+func (s *Subscriber) Close() error {
+	var errs []error
+	s.closing.Do(func() {
+		n := s.Dropped()
+		for _, sub := range s.subs {
+			if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+				errs = append(errs, fail("close", s.topics.Base, err))
+			}
+		}
+		s.mu.Lock()
+		s.dropped, s.subs = n, nil
+		s.mu.Unlock()
+		close(s.closed)
+	})
+	return errors.Join(errs...)
+}

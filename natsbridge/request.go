@@ -1,0 +1,129 @@
+package natsbridge
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tincan-ipc/tincan"
+)
+
+// DefaultTimeout bounds a request whose context has no deadline.
+const DefaultTimeout = 5 * time.Second
+
+// RequestOptions are the settings of [Request]. The zero value works.
+type RequestOptions struct {
+	// Timeout bounds the request where ctx has no deadline. Zero or negative means [DefaultTimeout].
+	Timeout time.Duration
+	// Idempotent says that it does no harm when the request is handled more than once. It is then made again,
+	// until the deadline, whenever nobody serves the subject, the connection is lost or no reply comes within Try.
+	Idempotent bool
+	// Try is how long a reply to an idempotent request is waited for before it is asked again; each
+	// further try may take twice as long. Zero or negative means a second.
+	Try time.Duration
+}
+
+// Request asks on subject and gives the reply. It blocks until that is there, the deadline has passed or ctx ends. The caller
+// may reuse request when it returns. o may be nil. It may be called at once.
+//
+// Errors are [*net.OpError] with a cause: [syscall.ECONNREFUSED], at once, where nobody serves the subject (it was not handled);
+// [os.ErrDeadlineExceeded] where no reply came in time and [io.ErrUnexpectedEOF] where the connection was lost (it may or may not have been handled);
+// [tincan.ErrMessageTooLong] for a request over the server's limit, which isn't sent; a [*RemoteError] where the handler failed. One that is
+// idempotent gets the error of its last try, when the deadline has passed.
+func Request(ctx context.Context, nc *nats.Conn, subject string, request []byte, o *RequestOptions) ([]byte, error) {
+	m, err := exchange(ctx, nc, &nats.Msg{Subject: subject, Data: request}, o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Data, nil
+}
+
+// exchange is Request for whole messages.
+func exchange(ctx context.Context, nc *nats.Conn, m *nats.Msg, o *RequestOptions) (*nats.Msg, error) {
+	if o == nil {
+		o = &RequestOptions{}
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		timeout := o.Timeout
+		if timeout <= 0 {
+			timeout = DefaultTimeout
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	try := o.Try
+	if try <= 0 {
+		try = time.Second
+	}
+	for attempt := 1; ; attempt++ {
+		reply, err := o.attempt(ctx, nc, m, try)
+		if err == nil || !o.Idempotent || ctx.Err() != nil || !tincan.KindOf(err).Passing() {
+			return reply, err
+		}
+		if waited := tincan.KindOf(err) == tincan.KindTimeout; waited {
+			try *= 2
+			continue
+		}
+		select {
+		case <-time.After(retryBackoff.Wait(attempt)):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// retryBackoff is the wait before something is tried again that failed at once.
+var retryBackoff = tincan.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+
+// attempt asks once. Only an idempotent request waits no longer than try.
+func (o *RequestOptions) attempt(ctx context.Context, nc *nats.Conn, m *nats.Msg, try time.Duration) (*nats.Msg, error) {
+	if o.Idempotent {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, try)
+		defer cancel()
+	}
+	if nc.IsReconnecting() { // it would be sent when the connection is back, and nobody may wait for it then
+		return nil, fail("request", m.Subject, nats.ErrConnectionReconnecting)
+	}
+	sent := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+	for key, values := range m.Header {
+		sent.Header[key] = values
+	}
+	deadline, _ := ctx.Deadline()
+	sent.Header[headerTimeout] = []string{strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)}
+	if err := tooLong(nc, sent); err != nil {
+		return nil, fail("request", m.Subject, err)
+	}
+	reply, err := nc.RequestMsgWithContext(ctx, sent)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = os.ErrDeadlineExceeded
+		}
+		return nil, fail("request", m.Subject, err)
+	}
+	return reply, remoteError(m.Subject, reply)
+}
+
+// remoteError is the error that a reply tells of, nil for none.
+func remoteError(subject string, reply *nats.Msg) error {
+	if len(reply.Header) == 0 {
+		return nil
+	}
+	if reply.Header.Get("Status") == "503" && len(reply.Data) == 0 {
+		return fail("request", subject, nats.ErrNoResponders)
+	}
+	if text, ok := reply.Header[headerError]; ok {
+		return &net.OpError{Op: "request", Net: scheme, Addr: address(subject), Err: &RemoteError{Reason: text[0]}}
+	}
+	return nil
+}
+
+// isRefused reports whether nobody serves the subject.
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
