@@ -50,7 +50,7 @@ func (s *served) hooks(t *tincan.Trace) *tincan.Trace {
 	}
 	counting.Closed = func(conn tincan.Conn, received, sent int64, err error) {
 		if who, ok := clientOf(conn); ok {
-			who.left(err)
+			s.left(who, err)
 		}
 		if t.Closed != nil {
 			t.Closed(conn, received, sent, err)

@@ -20,6 +20,7 @@ type counters struct {
 	mu      sync.Mutex // guards what follows
 	served  []*served
 	sockets []*countedSocket
+	states  []*countedState
 	clients map[*client]struct{} // that are here
 	last    uint64               // client's id
 }
@@ -122,25 +123,35 @@ type client struct {
 	record *dash.Conn
 }
 
-// enter notes that a client has come. Its traffic is counted on by whoever serves it.
+// enter notes that a client has come, whose traffic is counted on by whoever serves it. It
+// gives nil where nobody looks at clients one by one.
 func (s *served) enter(conn tincan.Conn, t *traffic) *client {
 	s.opened()
-	who := &client{traffic: t, served: s, conn: conn, since: time.Now()}
-	if c := s.counters; c != nil {
-		who.record = c.model.Conn(conn)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.last++
-		who.id = c.last
-		c.clients[who] = struct{}{}
+	c := s.counters
+	if c == nil {
+		return nil
 	}
+	record := c.model.Conn(conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	who := &client{traffic: t, id: c.last, served: s, conn: conn, since: time.Now(), record: record}
+	c.clients[who] = struct{}{}
 	return who
 }
 
-// left notes that the client has gone, and why where it did not end in order.
-func (who *client) left(err error) {
-	who.served.closed(err)
-	if c := who.served.counters; c != nil {
+// shown gives what the dashboard keeps of the client, nil without.
+func (who *client) shown() *dash.Conn {
+	if who == nil {
+		return nil
+	}
+	return who.record
+}
+
+// left notes that the client that enter gave has gone, and why where it did not end in order.
+func (s *served) left(who *client, err error) {
+	s.closed(err)
+	if c := s.counters; c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.clients, who)
@@ -167,13 +178,16 @@ type sample struct {
 // samples gives all that is counted.
 func (c *counters) samples() []sample {
 	c.mu.Lock()
-	endpoints, sockets := slices.Clone(c.served), slices.Clone(c.sockets)
+	endpoints, sockets, states := slices.Clone(c.served), slices.Clone(c.sockets), slices.Clone(c.states)
 	c.mu.Unlock()
 	var all []sample
 	for _, s := range endpoints {
 		all = s.appendSamples(all)
 	}
 	for _, s := range sockets {
+		all = s.appendSamples(all)
+	}
+	for _, s := range states {
 		all = s.appendSamples(all)
 	}
 	return all

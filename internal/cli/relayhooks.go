@@ -66,7 +66,7 @@ func (r *relaying) dialTrace() func(client tincan.Conn) *tincan.Trace {
 	}
 	all := r.dialHooks()
 	return func(client tincan.Conn) *tincan.Trace {
-		return narrate.Join(all, r.linkOf(client).entry.record.Dialling())
+		return narrate.Join(all, r.linkOf(client).entry.shown().Dialling())
 	}
 }
 

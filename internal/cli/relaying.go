@@ -84,7 +84,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	l := r.linkOf(client)
 	l.joined()
-	l.entry.record.Joined(target, r.targetName(target))
+	l.entry.shown().Joined(target, r.targetName(target))
 	if r.report.json {
 		r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
 	}

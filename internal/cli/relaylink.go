@@ -34,7 +34,7 @@ type link struct {
 	record      *capture.Connection // nil without
 
 	traffic         // from and to the client, as it passes
-	entry   *client // among the clients that are here
+	entry   *client // among the clients that are here, nil where nobody looks
 }
 
 func newLink(r *relaying, client tincan.Conn, single bool) *link {
@@ -107,8 +107,8 @@ func (l *link) end(ctx context.Context, err *error) {
 	side, reason := l.reason(ctx, *err)
 	*err = reason
 	l.cancel(nil)
-	l.entry.left(reason)
-	l.entry.record.End(reason, side == "to")
+	l.r.served.left(l.entry, reason)
+	l.entry.shown().End(reason, side == "to")
 	l.endRecord(side, reason)
 	l.tell(side, reason)
 	if !l.single {
@@ -274,7 +274,7 @@ func (c *linkedStream) Write(p []byte) (int, error) {
 
 // count counts bytes from and to the client, and what system call moved them; "" stands for read(2) and write(2).
 func (l *link) count(received, sent int64, call string) {
-	l.entry.record.Passed(received, sent, call)
+	l.entry.shown().Passed(received, sent, call)
 	l.received.Add(received)
 	l.sent.Add(sent)
 	l.r.counts.received.Add(received)

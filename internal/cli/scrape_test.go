@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// ownMetrics are those that aren't the process's.
+var ownMetrics = regexp.MustCompile(`(?m)^tincan_.*$`)
 
 // cmdScrape is the script command scrape PATH REGEXP...: it waits until what a Unix socket answers
 // to GET /metrics matches each. What is counted may come a moment after what a client sees.
@@ -22,7 +26,7 @@ func cmdScrape(ts *testscript.TestScript, neg bool, args []string) {
 		},
 	}}
 	var text []byte
-	defer func() { ts.Logf("%s", text) }()
+	defer func() { ts.Logf("%s", bytes.Join(ownMetrics.FindAll(text, -1), []byte("\n"))) }()
 	for _, want := range args[1:] {
 		re, err := regexp.Compile("(?m)" + want)
 		ts.Check(err)

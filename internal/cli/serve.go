@@ -29,7 +29,9 @@ type serveFlags struct {
 const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
 sent), tincan_serve_requests_total of services that answer messages,
 tincan_serve_dropped_messages_total and tincan_serve_failures_total by kind
-` + failureKindsHelp + `, each by service and endpoint; of REP sockets
+` + failureKindsHelp + `, each by service and endpoint; of a state tincan_state_followers, _changes_total,
+_deliveries_total, _missed_changes_total, _snapshots_total, _requests_total and
+_refused_requests_total; of REP and PUB sockets
 ` + socketMetricsHelp + `,`
 
 func (p *program) serveCommand() *cobra.Command {

@@ -77,6 +77,7 @@ func publications(f *serveFlags, args []string) []*publication {
 // start has the state changed until ctx ends, and then lets every client be told of what has been changed. It waits until the
 // state is there to be served. running has what goes on, and failed is told what ends it before.
 func (b *publication) start(ctx context.Context, p *program, running *sync.WaitGroup, failed func(error)) {
+	p.counters.state(&b.server, label{"service", b.of.name})
 	there := make(chan struct{})
 	begun := sync.OnceFunc(func() { close(there) })
 	context.AfterFunc(ctx, b.server.Finish)
