@@ -40,7 +40,7 @@ func (lc *ListenConfig) AdoptMessage(s syscall.Conn) (MessageListener, error) {
 		}
 	}
 	if err != nil {
-		return nil, listenError(e, err)
+		return nil, endpointError("listen", e, err)
 	}
 	return l, nil
 }

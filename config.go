@@ -118,5 +118,5 @@ func transport[T any](own, builtin map[string]T, op string, e *Endpoint, kind st
 	case kind == "messages" && !s.messages:
 		return none, &EndpointError{Input: e.String(), Problem: e.Scheme + " carries a byte stream, not messages", Remedy: "use a message scheme such as udp, unixgram or unixpacket, or a framing"}
 	}
-	return none, &net.OpError{Op: op, Net: e.Scheme, Addr: e, Err: ErrNoTransport}
+	return none, OpError(op, e, ErrNoTransport)
 }

@@ -2,7 +2,6 @@ package tincan
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -152,19 +151,7 @@ func dialOnce[C Conn](ctx context.Context, timeout time.Duration, d *Dialer, e *
 	c, err := dial(ctx, d, e)
 	if err != nil {
 		var none C
-		return none, dialError(e, err)
+		return none, endpointError("dial", e, err)
 	}
 	return c, nil
-}
-
-// dialError makes err a [*net.OpError] of op "dial", unless it is already told as it should be.
-func dialError(e *Endpoint, err error) error {
-	var (
-		opErr       *net.OpError
-		endpointErr *EndpointError
-	)
-	if errors.As(err, &endpointErr) || errors.As(err, &opErr) && opErr.Op == "dial" {
-		return err
-	}
-	return &net.OpError{Op: "dial", Net: e.Scheme, Addr: e, Err: err}
 }

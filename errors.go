@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -67,6 +69,47 @@ var (
 	// ErrMessageTooLong is a message longer than its family or the peer's limit allows. It was not sent.
 	ErrMessageTooLong = errors.New("message too long")
 )
+
+// OpError makes err one of the operation op, "dial" or "listen", on e, as those of package net are. The address is e
+// without the scheme, which Net is. It is for transports.
+func OpError(op string, e *Endpoint, err error) *net.OpError {
+	return &net.OpError{Op: op, Net: e.Scheme, Addr: schemeless{e}, Err: err}
+}
+
+// schemeless is an endpoint that is named behind its scheme.
+type schemeless struct{ *Endpoint }
+
+func (a schemeless) String() string {
+	return strings.TrimPrefix(strings.TrimPrefix(a.Endpoint.String(), a.Scheme+":"), "//")
+}
+
+// endpointError is OpError, unless err is already told as it should be. Systems don't say that there is no such interface.
+func endpointError(op string, e *Endpoint, err error) error {
+	var (
+		opErr          *net.OpError
+		wrong          *EndpointError
+		_, zone, zoned = strings.Cut(e.Host, "%")
+	)
+	switch {
+	case errors.As(err, &wrong):
+		return err
+	case zoned && !isInterface(zone):
+		return OpError(op, e, fmt.Errorf("there is no interface %s", zone))
+	case errors.As(err, &opErr) && opErr.Op == op:
+		return err
+	}
+	return OpError(op, e, err)
+}
+
+// isInterface reports whether this host has an interface of the name or number.
+func isInterface(zone string) bool {
+	if n, err := strconv.Atoi(zone); err == nil {
+		_, err = net.InterfaceByIndex(n)
+		return err == nil
+	}
+	_, err := net.InterfaceByName(zone)
+	return err == nil
+}
 
 // KindOf tells the kind of err. It looks through wrapped errors and knows
 // those of this package, the standard library and the operating system.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,6 +52,28 @@ func TestKindOf(t *testing.T) {
 	for _, tt := range tests {
 		if got := tincan.KindOf(tt.err); got != tt.want {
 			t.Errorf("%v: got %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+// TestErrorAddress shows that errors say the address behind the scheme, once, and what is wrong with a zone.
+func TestErrorAddress(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for url, want := range map[string]string{
+		"tcp://[fe80::1%nosuch]:80": "[fe80::1%nosuch]:80",
+		"udp://[fe80::1%nosuch]:80": "[fe80::1%nosuch]:80",
+		"mem:nobody":                "nobody",
+		"vsock://1:2":               "1:2",
+		"npipe:x":                   "x",
+	} {
+		_, err := tincan.Dial(ended, url)
+		if strings.HasPrefix(url, "udp") {
+			_, err = tincan.DialMessage(ended, url)
+		}
+		opErr, ok := errors.AsType[*net.OpError](err)
+		if !ok || opErr.Addr.String() != want || !strings.HasPrefix(url, opErr.Net+":") || errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%s: %v", url, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (lc *ListenConfig) ListenEndpoint(ctx context.Context, e *Endpoint) (*Liste
 	}
 	ln, err := t.Listen(ctx, lc, e)
 	if err != nil {
-		return nil, listenError(e, err)
+		return nil, endpointError("listen", e, err)
 	}
 	return newListener(lc, e, ln), nil
 }
@@ -70,7 +70,7 @@ func (lc *ListenConfig) ListenMessageEndpoint(ctx context.Context, e *Endpoint) 
 	}
 	ln, err := t.ListenMessage(ctx, lc, e)
 	if err != nil {
-		return nil, listenError(e, err)
+		return nil, endpointError("listen", e, err)
 	}
 	return ln, nil
 }
@@ -83,18 +83,6 @@ func (lc *ListenConfig) prepare(e *Endpoint) (*ListenConfig, *Endpoint) {
 	merged := *e
 	merged.Options.fill(&lc.Options)
 	return lc, &merged
-}
-
-// listenError makes err a [*net.OpError] of op "listen", unless it is already told as it should be.
-func listenError(e *Endpoint, err error) error {
-	var (
-		opErr       *net.OpError
-		endpointErr *EndpointError
-	)
-	if errors.As(err, &endpointErr) || errors.As(err, &opErr) && opErr.Op == "listen" {
-		return err
-	}
-	return &net.OpError{Op: "listen", Net: e.Scheme, Addr: e, Err: err}
 }
 
 // A Listener accepts byte streams, under the rules that its endpoint's options

@@ -95,7 +95,7 @@ func (l *lab) newRun(w work, c contender) (run, error) {
 	return r, nil
 }
 
-// measureClient gives the number that the client prints.
+// measureClient gives the number that the client prints, or several where there is something beside.
 func measureClient(ctx context.Context, l *lab, r run) ([]float64, error) {
 	_, clientCore := l.coresOf(r.place)
 	subject, stop, err := l.startServing(ctx, r)
@@ -107,11 +107,11 @@ func measureClient(ctx context.Context, l *lab, r run) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := client.number()
+	v, err := client.numbers()
 	if err != nil {
 		return nil, subject.alsoSaid(err)
 	}
-	return []float64{v}, nil
+	return v, nil
 }
 
 // startServing starts what r's client goes to, and gives the process that is measured: the

@@ -337,11 +337,12 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestReadingSystemText(t *testing.T) {
-	if got, err := parsePss("x [rollup]\nRss: 9 kB\nPss:                 362 kB\nPss_Dirty: 1 kB\n"); got != 362<<10 || err != nil {
-		t.Errorf("Pss: %d, %v", got, err)
+	const rollup = "x [rollup]\nRss: 9 kB\nPss:                 400 kB\nPss_Dirty: 1 kB\nPss_Anon:  362 kB\nPss_File:   38 kB\nPss_Shmem: 2 kB\nSwapPss: 1 kB\n"
+	if got, err := parseHeld(rollup); got != 365<<10 || err != nil {
+		t.Errorf("held: %d, %v", got, err)
 	}
-	if _, err := parsePss("Rss: 9 kB\n"); err == nil {
-		t.Error("a text without Pss passed")
+	if _, err := parseHeld("Rss: 9 kB\nPss: 9 kB\n"); err == nil {
+		t.Error("a text without kinds of memory passed")
 	}
 	for text, want := range map[string]string{
 		"gcc (Debian 12.2.0-14+deb12u1) 12.2.0": "12.2.0-14+deb12u1",

@@ -120,14 +120,15 @@ func settledMemory(ctx context.Context, pid int, quiet time.Duration) (int, erro
 	}
 }
 
-// treeMemory sums the proportional set size of a process and all below it:
-// resident memory, in which what several of them share counts once.
+// treeMemory sums what a process and all below it hold that the kernel can't take back: anonymous and shared
+// memory, in which what several of them share counts once. Pages of programs and libraries, which the kernel may
+// drop and read again, are left out: how many are there depends on what else runs and was read ahead.
 func treeMemory(pid int) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err
 	}
-	sum, err := parsePss(string(text))
+	sum, err := parseHeld(string(text))
 	if err != nil {
 		return 0, err
 	}
@@ -144,15 +145,25 @@ func treeMemory(pid int) (int, error) {
 	return sum, nil
 }
 
-// parsePss finds the Pss line of smaps_rollup, proc(5).
-func parsePss(text string) (int, error) {
+// parseHeld adds up what is not of a file in smaps_rollup, proc(5), in bytes.
+func parseHeld(text string) (int, error) {
+	sum, found := 0, 0
 	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			return kib << 10, err
+		name, rest, _ := strings.Cut(line, ":")
+		if name != "Pss_Anon" && name != "Pss_Shmem" && name != "SwapPss" {
+			continue
 		}
+		kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+		if err != nil {
+			return 0, err
+		}
+		sum += kib << 10
+		found++
 	}
-	return 0, errors.New("no Pss in smaps_rollup")
+	if found != 3 {
+		return 0, errors.New("smaps_rollup doesn't tell memory by its kind, as Linux does from 5.4 on")
+	}
+	return sum, nil
 }
 
 func children(pid int) []int {

@@ -88,17 +88,24 @@ func (p *process) end() {
 	<-p.done
 }
 
-// number runs a client to its end and gives the number that it printed.
-func (p *process) number() (float64, error) {
+// numbers runs a client to its end and gives the numbers that it printed, of which there is at least one.
+func (p *process) numbers() ([]float64, error) {
 	out, readErr := io.ReadAll(p.stdout)
-	if err := errors.Join(p.cmd.Wait(), readErr); err != nil {
-		return 0, p.failed(err)
-	}
-	v, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	err := errors.Join(p.cmd.Wait(), readErr)
 	if err != nil {
-		return 0, p.failed(err)
+		return nil, p.failed(err)
 	}
-	return v, nil
+	words := strings.Fields(string(out))
+	if len(words) == 0 {
+		return nil, p.failed(errors.New("it printed no number"))
+	}
+	numbers := make([]float64, len(words))
+	for i, word := range words {
+		if numbers[i], err = strconv.ParseFloat(word, 64); err != nil {
+			return nil, p.failed(err)
+		}
+	}
+	return numbers, nil
 }
 
 // failed says what is wrong with p, with the end of what it said itself.

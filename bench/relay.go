@@ -158,12 +158,13 @@ func (l *lab) measureRelay(ctx context.Context, r run) (number float64, took tim
 	if err != nil {
 		return 0, 0, err
 	}
-	if number, err = client.number(); err != nil {
+	numbers, err := client.numbers()
+	if err != nil {
 		return 0, 0, relay.alsoSaid(err)
 	}
 	relay.stop() // its time is known then, and that of its children
 	ended := relay.cmd.ProcessState
-	return number, ended.UserTime() + ended.SystemTime() + orphansTime(relay.cmd.Process.Pid) - before, nil
+	return numbers[0], ended.UserTime() + ended.SystemTime() + orphansTime(relay.cmd.Process.Pid) - before, nil
 }
 
 // relayTincan FROM TO is package relay on the server loop, with nothing around it.

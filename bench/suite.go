@@ -23,7 +23,7 @@ func suites() []suite {
 	return []suite{
 		streamSuite(), packetSuite(), connectionSuite(), idleSuite(), udpSuite(),
 		relaySuite(), relayTripSuite(), relayUDPSuite(), relayMemorySuite(),
-		messageTripSuite(), messageFlowSuite(), messagePeerSuite(), fanOutSuite(), callerSuite(), idlePeerSuite(), natsSuite(),
+		messageTripSuite(), messageFlowSuite(), messagePeerSuite(), fanOutSuite(), callerSuite(), idlePeerSuite(), stateSuite(), natsSuite(),
 	}
 }
 

@@ -44,6 +44,7 @@ func buildAndRun(m *testing.M) (int, error) {
 		"hello/client", "hello/server", "calculator/client", "calculator/server",
 		"notifications/publisher", "notifications/subscriber", "pipeline/producer", "pipeline/consumer",
 		"workers/client", "workers/queue", "workers/worker", "request-reply/client", "request-reply/server",
+		"management/provider", "management/viewer", "state-change/server", "state-change/client",
 	} {
 		if out, err := exec.Command("go", "build", "-o", program(name), "./"+name).CombinedOutput(); err != nil { //nolint:noctx // the build has the test's time
 			return 1, errors.Join(errors.New(string(out)), err)

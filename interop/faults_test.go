@@ -55,12 +55,7 @@ func TestStrangers(t *testing.T) {
 	curveServer := zmtp.CurveServer{SecretKey: server.secret, Clients: [][32]byte{client.public}}
 	plainClient := zmtp.PlainClient{User: "user", Password: "pass"}
 	curveClient := zmtp.CurveClient{ServerKey: server.public, PublicKey: client.public, SecretKey: client.secret}
-	dialling := []struct { // with a Pull
-		name      string
-		security  zmtp.Mechanism
-		bad, good string
-		want      error
-	}{
+	dialling := []misfit{ // with a Pull
 		{"a dealer", nil, "dealer", "push", zmtp.ErrIncompatible},
 		{"a subscriber", nil, "sub", "push", zmtp.ErrIncompatible},
 		{"PLAIN for NULL", nil, "push plain-client user:pass", "push", zmtp.ErrMechanism},
@@ -76,66 +71,66 @@ func TestStrangers(t *testing.T) {
 			"push curve-client " + z85(server.public, client.public, client.secret), zmtp.ErrDenied,
 		},
 	}
-	for _, peer := range zeromqPeers {
-		for _, test := range dialling {
-			if peer.plain && test.want != zmtp.ErrIncompatible {
-				continue
-			}
-			t.Run(peer.name+" dials, "+test.name, func(t *testing.T) {
-				t.Parallel()
-				o, failed := failures()
-				o.Security = test.security
-				pull := pattern.NewPull(o)
-				defer pull.Close()
-				addr, err := pull.Listen(t.Context(), "tcp://127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				dial(t, peer, addr.String(), test.bad)
-				wantFailure(t, failed, test.want)
-				dial(t, peer, addr.String(), test.good)
-				ctx, cancel := context.WithTimeout(t.Context(), limit)
-				defer cancel()
-				if got, err := pull.Recv(ctx); err != nil || len(got) != 1 || len(got[0]) != 5 {
-					t.Errorf("a message of %d parts, %v, want one of 5 bytes", len(got), err)
-				}
-				if n := pull.Stats().Received; n != 1 {
-					t.Errorf("%d messages were received, want 1", n)
-				}
-			})
+	each(t, "dials", dialling, func(t *testing.T, peer zeromqPeer, test misfit, o *pattern.Options, failed <-chan error) {
+		pull := pattern.NewPull(o)
+		defer pull.Close()
+		addr, err := pull.Listen(t.Context(), "tcp://127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
 		}
+		dial(t, peer, addr.String(), test.bad)
+		wantFailure(t, failed, test.want)
+		dial(t, peer, addr.String(), test.good)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		if got, err := pull.Recv(ctx); err != nil || len(got) != 1 || len(got[0]) != 5 {
+			t.Errorf("a message of %d parts, %v, want one of 5 bytes", len(got), err)
+		}
+		if n := pull.Stats().Received; n != 1 {
+			t.Errorf("%d messages were received, want 1", n)
+		}
+	})
+	dialled := []misfit{ // with a Push
+		{"a router", nil, "router", "", zmtp.ErrIncompatible},
+		{"PLAIN for NULL", nil, "pull plain-server user:pass", "", zmtp.ErrMechanism},
+		{"NULL for CURVE", curveClient, "pull", "", zmtp.ErrMechanism},
+		{"another password", plainClient, "pull plain-server user:past", "", zmtp.ErrDenied},
+		{"another client's key", curveClient, "pull curve-server " + z85(server.secret, stranger.public), "", zmtp.ErrDenied},
 	}
-	dialled := []struct { // with a Push
-		name     string
-		security zmtp.Mechanism
-		peer     string
-		want     error
-	}{
-		{"a router", nil, "router", zmtp.ErrIncompatible},
-		{"PLAIN for NULL", nil, "pull plain-server user:pass", zmtp.ErrMechanism},
-		{"NULL for CURVE", curveClient, "pull", zmtp.ErrMechanism},
-		{"another password", plainClient, "pull plain-server user:past", zmtp.ErrDenied},
-		{"another client's key", curveClient, "pull curve-server " + z85(server.secret, stranger.public), zmtp.ErrDenied},
-	}
+	each(t, "listens", dialled, func(t *testing.T, peer zeromqPeer, test misfit, o *pattern.Options, failed <-chan error) {
+		push := pattern.NewPush(o)
+		defer push.Close()
+		kind, options, _ := strings.Cut(test.bad, " ")
+		p := peer.launch(t, "matrix_party", append([]string{kind, "listen", "tcp://127.0.0.1:0"},
+			strings.Fields(options)...)...)
+		if err := push.Dial(p.where(listening)); err != nil {
+			t.Fatal(err)
+		}
+		wantFailure(t, failed, test.want)
+		wantFailure(t, failed, test.want) // it tries again
+	})
+}
+
+// A misfit is a peer that doesn't fit, told as dial is, and one that does.
+type misfit struct {
+	name      string
+	security  zmtp.Mechanism // ours
+	bad, good string
+	want      error
+}
+
+// each tries every peer as each of the misfits that it can be, with options for our socket and what fails with it.
+func each(t *testing.T, does string, misfits []misfit, try func(t *testing.T, peer zeromqPeer, s misfit, o *pattern.Options, failed <-chan error)) {
 	for _, peer := range zeromqPeers {
-		for _, test := range dialled {
-			if peer.plain && test.want != zmtp.ErrIncompatible {
+		for _, s := range misfits {
+			if peer.plain && s.want != zmtp.ErrIncompatible {
 				continue
 			}
-			t.Run(peer.name+" listens, "+test.name, func(t *testing.T) {
+			t.Run(peer.name+" "+does+", "+s.name, func(t *testing.T) {
 				t.Parallel()
 				o, failed := failures()
-				o.Security = test.security
-				push := pattern.NewPush(o)
-				defer push.Close()
-				kind, options, _ := strings.Cut(test.peer, " ")
-				p := peer.launch(t, "matrix_party", append([]string{kind, "listen", "tcp://127.0.0.1:0"},
-					strings.Fields(options)...)...)
-				if err := push.Dial(p.where(listening)); err != nil {
-					t.Fatal(err)
-				}
-				wantFailure(t, failed, test.want)
-				wantFailure(t, failed, test.want) // it tries again
+				o.Security = s.security
+				try(t, peer, s, o, failed)
 			})
 		}
 	}

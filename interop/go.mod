@@ -5,10 +5,8 @@ go 1.26.0
 require github.com/tincan-ipc/tincan v0.0.0
 
 require (
-	github.com/pires/go-proxyproto v0.15.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
 )
 
 replace github.com/tincan-ipc/tincan => ../

@@ -34,16 +34,17 @@ func TestMain(m *testing.M) {
 // debian names the package of each tool that the tests run. An absent tool fails a
 // test: one that was skipped would pass for proof.
 var debian = map[string]string{
-	"gcc":     "gcc and libc6-dev",
-	"javac":   "openjdk-17-jdk-headless",
-	"java":    "openjdk-17-jdk-headless",
-	"python3": "python3",
-	"socat":   "socat",
-	"ncat":    "ncat",
-	"curl":    "curl",
-	"openssl": "openssl",
-	"node":    "nodejs",
-	"npm":     "npm",
+	"gcc":      "gcc and libc6-dev",
+	"javac":    "openjdk-17-jdk-headless",
+	"java":     "openjdk-17-jdk-headless",
+	"python3":  "python3",
+	"socat":    "socat",
+	"ncat":     "ncat",
+	"curl":     "curl",
+	"openssl":  "openssl",
+	"node":     "nodejs",
+	"npm":      "npm",
+	"chromium": "chromium",
 }
 
 // tool returns the path of a tool.

@@ -173,6 +173,14 @@ func talk(t *testing.T, peer zeromqPeer, r row, s setting) {
 type conversation struct {
 	seed, parts int
 	topic       string // that the first part begins with
+	sizes       []int  // of the parts; nil are those above
+}
+
+func (c *conversation) lengths() []int {
+	if c.sizes == nil {
+		return sizes
+	}
+	return c.sizes
 }
 
 // period is that of the content: part p of message i is (seed + 31i + 7p + k) mod period.
@@ -187,7 +195,7 @@ var content = func() []byte {
 }()
 
 func (c *conversation) message(i int) [][]byte {
-	parts := make([][]byte, c.parts)
+	parts, sizes := make([][]byte, c.parts), c.lengths()
 	for p := range parts {
 		start := (c.seed + 31*i + 7*p) % period
 		parts[p] = content[start : start+sizes[(i+p)%len(sizes)]]
@@ -200,6 +208,7 @@ func (c *conversation) message(i int) [][]byte {
 
 // options are the words that tell a party about the conversation.
 func (c *conversation) options() []string {
+	sizes := c.lengths()
 	words := make([]string, len(sizes))
 	for i, size := range sizes {
 		words[i] = strconv.Itoa(size)

@@ -39,6 +39,58 @@ type side struct {
 	following              *string // what the subscriber has subscribed to
 }
 
+// sockets make one of a type.
+var sockets = map[string]func(*pattern.Options) socket{
+	"req":    func(o *pattern.Options) socket { return pattern.NewReq(o) },
+	"client": func(o *pattern.Options) socket { return pattern.NewClient(o) },
+	"rep":    func(o *pattern.Options) socket { return pattern.NewRep(o) },
+	"server": func(o *pattern.Options) socket { return pattern.NewServer(o) },
+	"dealer": func(o *pattern.Options) socket { return pattern.NewDealer(o) },
+	"router": func(o *pattern.Options) socket { return pattern.NewRouter(o) },
+	"pair":   func(o *pattern.Options) socket { return pattern.NewPair(o) },
+	"push":   func(o *pattern.Options) socket { return pattern.NewPush(o) },
+	"pull":   func(o *pattern.Options) socket { return pattern.NewPull(o) },
+	"pub":    func(o *pattern.Options) socket { return pattern.NewPub(o) },
+	"xpub":   func(o *pattern.Options) socket { return pattern.NewXPub(o) },
+	"sub":    func(o *pattern.Options) socket { return pattern.NewSub(o) },
+	"xsub":   func(o *pattern.Options) socket { return pattern.NewXSub(o) },
+}
+
+// can notes what the socket's type has.
+func (us *side) can() {
+	if s, ok := us.socket.(interface {
+		Send(ctx context.Context, parts ...[]byte) error
+	}); ok {
+		us.send = s.Send
+	}
+	if s, ok := us.socket.(interface {
+		Recv(ctx context.Context) ([][]byte, error)
+	}); ok {
+		us.recv = s.Recv
+	}
+	if s, ok := us.socket.(interface {
+		Request(ctx context.Context, parts ...[]byte) ([][]byte, error)
+	}); ok {
+		us.request = s.Request
+	}
+	if s, ok := us.socket.(interface {
+		Recv(ctx context.Context) (*pattern.Request, error)
+	}); ok {
+		us.requested = s.Recv
+	}
+	if s, ok := us.socket.(interface {
+		WaitSubscribers(ctx context.Context, n int) error
+	}); ok {
+		us.waitSubscribers = s.WaitSubscribers
+	}
+	if s, ok := us.socket.(interface {
+		Subscribe(prefix string) error
+		Unsubscribe(prefix string) error
+	}); ok {
+		us.subscribe, us.unsubscribe = s.Subscribe, s.Unsubscribe
+	}
+}
+
 func newSide(t *testing.T, r row, security zmtp.Mechanism) *side {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -56,51 +108,11 @@ func newSide(t *testing.T, r row, security zmtp.Mechanism) *side {
 		},
 	}
 	o.Backoff.Min, o.Backoff.Max = 10*time.Millisecond, 100*time.Millisecond // so that the test is quick
-	switch r.ours {
-	case "req":
-		s := pattern.NewReq(o)
-		us.socket, us.request = s, s.Request
-	case "client":
-		s := pattern.NewClient(o)
-		us.socket, us.request = s, s.Request
-	case "rep":
-		s := pattern.NewRep(o)
-		us.socket, us.requested = s, s.Recv
-	case "server":
-		s := pattern.NewServer(o)
-		us.socket, us.requested = s, s.Recv
-	case "dealer":
+	if r.ours == "dealer" || r.ours == "router" {
 		o.Identity = []byte("us")
-		s := pattern.NewDealer(o)
-		us.socket, us.send, us.recv = s, s.Send, s.Recv
-	case "router":
-		o.Identity = []byte("us")
-		s := pattern.NewRouter(o)
-		us.socket, us.send, us.recv = s, s.Send, s.Recv
-	case "pair":
-		s := pattern.NewPair(o)
-		us.socket, us.send, us.recv = s, s.Send, s.Recv
-	case "push":
-		s := pattern.NewPush(o)
-		us.socket, us.send = s, s.Send
-	case "pull":
-		s := pattern.NewPull(o)
-		us.socket, us.recv = s, s.Recv
-	case "pub":
-		s := pattern.NewPub(o)
-		us.socket, us.send, us.waitSubscribers = s, s.Send, s.WaitSubscribers
-	case "xpub":
-		s := pattern.NewXPub(o)
-		us.socket, us.send, us.recv, us.waitSubscribers = s, s.Send, s.Recv, s.WaitSubscribers
-	case "sub":
-		s := pattern.NewSub(o)
-		us.socket, us.recv, us.subscribe, us.unsubscribe = s, s.Recv, s.Subscribe, s.Unsubscribe
-	case "xsub":
-		s := pattern.NewXSub(o)
-		us.socket, us.recv, us.subscribe, us.unsubscribe = s, s.Recv, s.Subscribe, s.Unsubscribe
-	default:
-		t.Fatalf("no such type: %s", r.ours)
 	}
+	us.socket = sockets[r.ours](o)
+	us.can()
 	t.Cleanup(func() {
 		cancel()
 		_ = us.Close()

@@ -99,7 +99,7 @@ var buildZeromqJava = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	argv := []string{"javac", "--release", "17", "-Xlint:all", "-Werror", "-cp", jeromq, "-d", dir}
+	argv := []string{"javac", "--release", "17", "-Xlint:all", "-Werror", "-cp", jeromq, "-sourcepath", "java", "-d", dir}
 	return dir, build(".", append(argv, sources...)...)
 })
 

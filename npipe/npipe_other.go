@@ -25,5 +25,5 @@ func unsupported(op string, e *tincan.Endpoint) error {
 	if _, err := pipePath(e); err != nil {
 		return err
 	}
-	return &net.OpError{Op: op, Net: e.Scheme, Addr: e, Err: errors.ErrUnsupported}
+	return tincan.OpError(op, e, errors.ErrUnsupported)
 }

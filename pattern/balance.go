@@ -49,6 +49,13 @@ func (b *balancer) send(ctx context.Context, m *outgoing) (*peer, error) {
 	return p, nil
 }
 
+// share is send for a program's parts.
+func (b *balancer) share(ctx context.Context, parts [][]byte) error {
+	m := message(parts)
+	_, err := b.send(ctx, &m)
+	return err
+}
+
 // try is send without waiting.
 func (b *balancer) try(m *outgoing) (*peer, job) {
 	b.mu.Lock()

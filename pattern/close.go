@@ -43,7 +43,7 @@ func (s *socket) close() error {
 	flushed := s.until(ctx, func() bool { return s.flush(ctx) })
 	errs = append(errs, s.stopListening())
 	if flushed == nil && s.opts.Linger != 0 {
-		s.takeLeave(ctx)
+		s.takeLeave(ctx, s.peerList())
 	}
 	s.shut()
 	s.wg.Wait()
@@ -67,6 +67,10 @@ func (s *socket) stopListening() error {
 	listeners := s.listeners
 	s.listeners = nil
 	s.mu.Unlock()
+	return closeAll(listeners)
+}
+
+func closeAll(listeners []*listener) error {
 	var errs []error
 	for _, l := range listeners {
 		errs = append(errs, l.Close())
@@ -88,12 +92,16 @@ func (s *socket) kept() int {
 // flush waits until nothing is queued for any peer. It gives false where a peer died meanwhile, for what it leaves may be queued
 // for another by now; or where ctx ended.
 func (s *socket) flush(ctx context.Context) bool {
-	for _, p := range s.peerList() {
+	return flushAll(ctx, s.peerList()) && s.kept() == 0
+}
+
+func flushAll(ctx context.Context, peers []*peer) bool {
+	for _, p := range peers {
 		if !p.flush(ctx) {
 			return false
 		}
 	}
-	return s.kept() == 0
+	return true
 }
 
 func (p *peer) flush(ctx context.Context) bool {
@@ -107,16 +115,28 @@ func (p *peer) flush(ctx context.Context) bool {
 	return !q.writing && q.bytes == 0 && !q.dead
 }
 
-// takeLeave lets the peers read what was sent to them.
-func (s *socket) takeLeave(ctx context.Context) {
+// takeLeave lets peers read what was sent to them.
+func (s *socket) takeLeave(ctx context.Context, peers []*peer) {
 	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
-	for _, p := range s.peerList() {
+	for _, p := range peers {
 		if tincan.CloseWrite(p.conn) != nil {
 			p.kill(net.ErrClosed)
 		}
 	}
-	_ = s.until(ctx, func() bool { return s.peerCount() == 0 })
+	s.untilGone(ctx, peers)
+}
+
+// untilGone waits until s has none of peers any more, or ctx ends.
+func (s *socket) untilGone(ctx context.Context, peers []*peer) {
+	_ = s.until(ctx, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !slices.ContainsFunc(peers, func(p *peer) bool {
+			_, here := s.peers[p]
+			return here
+		})
+	})
 }
 
 // shut ends all connections, and lets nothing start any more.

@@ -25,7 +25,7 @@ func (s *socket) Listen(ctx context.Context, endpoint string) (net.Addr, error) 
 		_ = l.Close()
 		return nil, s.fail("listen", net.ErrClosed)
 	}
-	s.listeners = append(s.listeners, l)
+	s.listeners = append(s.listeners, &listener{Listener: l, named: canonical(endpoint)})
 	s.wg.Go(func() { s.accept(l) })
 	return l.Addr(), nil
 }
@@ -37,7 +37,7 @@ func (s *socket) accept(l *tincan.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			if !s.closing.Load() {
+			if !errors.Is(err, net.ErrClosed) {
 				s.tell(Event{Kind: EventAcceptFailed, Endpoint: endpoint, Err: err})
 			}
 			return
@@ -48,7 +48,7 @@ func (s *socket) accept(l *tincan.Listener) {
 	}
 }
 
-// Dial connects to the endpoint, and again whenever the connection is lost, until the socket is
+// Dial connects to the endpoint, and again whenever the connection is lost, until [Push.Undial] or the socket is
 // closed. It never blocks: the peer need not be there. The error is for an endpoint that can't be
 // dialled ever, an [*tincan.EndpointError] or [tincan.ErrNoTransport], and [net.ErrClosed].
 func (s *socket) Dial(endpoint string) error {
@@ -68,17 +68,33 @@ func (s *socket) Dial(endpoint string) error {
 		return err
 	}
 	o := &origin{endpoint: endpoint, dialled: e}
-	if !s.start(func() { s.connect(o) }) || s.closing.Load() {
+	o.ctx, o.cancel = context.WithCancel(s.ctx)
+	if !s.dial(o) || s.closing.Load() {
+		o.cancel()
 		return s.fail("dial", net.ErrClosed)
 	}
 	return nil
+}
+
+// dial has o connected, unless s is closed.
+func (s *socket) dial(o *origin) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.dialled = append(s.dialled, o)
+	s.wg.Go(func() { s.connect(o) })
+	return true
 }
 
 // An origin is where connections come from.
 type origin struct {
 	endpoint string
 	dialled  *tincan.Endpoint // nil for a listener
-	failed   int              // attempts since a connection stood; it and wait are of the goroutine that dials or reads
+	ctx      context.Context  // of what is dialled: ends with Undial, or the socket
+	cancel   context.CancelFunc
+	failed   int // attempts since a connection stood; it and wait are of the goroutine that dials or reads
 	wait     time.Duration
 }
 
@@ -88,11 +104,11 @@ func (s *socket) connect(o *origin) {
 		if o.failed > 0 && !s.pause(o) {
 			return
 		}
-		c, err := s.opts.Dialer.DialEndpoint(s.ctx, o.dialled)
+		c, err := s.opts.Dialer.DialEndpoint(o.ctx, o.dialled)
 		if err == nil {
 			err = s.greet(c, o)
 		}
-		if err == nil || s.ctx.Err() != nil {
+		if err == nil || o.ctx.Err() != nil {
 			return
 		}
 		s.retry(o, err)
@@ -113,19 +129,22 @@ func (s *socket) pause(o *origin) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-s.ctx.Done():
+	case <-o.ctx.Done():
 		return false
 	}
 }
 
+// ended reports whether o is dialled no more.
+func (o *origin) ended() bool { return o.ctx != nil && o.ctx.Err() != nil }
+
 // greet does the handshake on c, which it owns, and makes a peer of it. The error is also told.
 func (s *socket) greet(c net.Conn, o *origin) error {
-	p := &peer{s: s, conn: c, origin: o}
+	p := &peer{s: s, conn: c, origin: o, id: s.lastPeer.Add(1)}
 	session, err := s.handshake(c, o)
 	if err != nil {
 		_ = c.Close()
 		s.count(func(st *Stats) { st.HandshakesFailed++ })
-		if !s.closing.Load() {
+		if !s.closing.Load() && !o.ended() {
 			s.tell(p.event(Event{Kind: EventHandshakeFailed, Err: err}))
 		}
 		return err
@@ -144,9 +163,9 @@ func (s *socket) greet(c net.Conn, o *origin) error {
 
 func (s *socket) handshake(c net.Conn, o *origin) (*zmtp.Session, error) {
 	s.mu.Lock()
-	closed := s.closed
+	closed := s.closed || o.ended()
 	if !closed {
-		s.greeting[c] = struct{}{}
+		s.greeting[c] = o
 	}
 	s.mu.Unlock()
 	if closed {
@@ -179,7 +198,7 @@ func (s *socket) handshake(c net.Conn, o *origin) (*zmtp.Session, error) {
 // a handshake is large, and would stay for as long as the peer.
 func (s *socket) join(p *peer) error {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || p.origin.ended() {
 		s.mu.Unlock()
 		return net.ErrClosed
 	}
@@ -200,6 +219,7 @@ func (s *socket) join(p *peer) error {
 	}
 	s.tell(p.event(Event{Kind: kind}))
 	s.news.raise()
-	go p.run()
+	p.beat.start(p)
+	go p.run(&reader{p: p})
 	return nil
 }

@@ -25,7 +25,5 @@ func NewDealer(o *Options) *Dealer {
 
 // Send is as [Push.Send].
 func (s *Dealer) Send(ctx context.Context, parts ...[]byte) error {
-	m := message(parts)
-	_, err := s.balancer.send(ctx, &m)
-	return err
+	return s.balancer.share(ctx, parts)
 }

@@ -83,6 +83,8 @@ var (
 	ErrUnexpectedReply = errors.New("reply to no request")
 	// ErrSubscriptionLimit is a peer that subscribed to more than MaxSubscriptions topics, or to one over MaxTopic.
 	ErrSubscriptionLimit = errors.New("subscriptions over the limit")
+	// ErrNoEndpoint is an Unlisten without its Listen, or an Undial without its Dial.
+	ErrNoEndpoint = errors.New("not an endpoint of the socket")
 	// ErrNotSubscribed is an Unsubscribe without its Subscribe.
 	ErrNotSubscribed = errors.New("not subscribed")
 	// ErrQueueFull is a message dropped because its peer's queue was full.

@@ -294,64 +294,6 @@ func memory() int {
 	return int(m.HeapInuse + m.StackInuse)
 }
 
-// TestIdlePeers holds many peers on one socket to their memory. The other ends are no sockets of this package.
-func TestIdlePeers(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("memory is measured without the race detector, and takes a while")
-	}
-	const peers, most = 2000, 8 << 10
-	pull := pattern.NewPull(nil)
-	defer pull.Close()
-	addr, err := pull.Listen(t.Context(), endpoint(t, "unix"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := addr.(*tincan.Endpoint).Path
-	var conns []net.Conn
-	dial := func() {
-		c, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := zmtp.Handshake(c, &zmtp.Config{Type: zmtp.Push}); err != nil {
-			t.Fatal(err)
-		}
-		conns = append(conns, c)
-	}
-	defer func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	}()
-	dial()
-	before := memory()
-	for range peers {
-		dial()
-	}
-	for pull.Stats().Peers < peers+1 {
-		runtime.Gosched()
-	}
-	each := (memory() - before) / peers
-	t.Logf("%d bytes for an idle peer, its other end included", each)
-	if each > most {
-		t.Errorf("more than %d", most)
-	}
-	// The same once each has sent something.
-	for _, c := range conns {
-		if _, err := c.Write([]byte{0, 1, 'x'}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := pull.Recv(within(t)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	each = (memory() - before) / peers
-	t.Logf("%d bytes once it has sent", each)
-	if each > most {
-		t.Errorf("more than %d", most)
-	}
-}
-
 // TestRestart has many clients come back to a server that restarts.
 func TestRestart(t *testing.T) {
 	const clients = 2000

@@ -19,12 +19,40 @@ import (
 type log struct {
 	mu     sync.Mutex
 	events []pattern.Event
+	news   chan struct{} // is closed by the next event; nil while nobody waits
 }
 
 func (l *log) add(e pattern.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+}
+
+// await waits for n events of a kind, and gives all of the kind.
+func (l *log) await(t testing.TB, kind pattern.EventKind, n int) []pattern.Event {
+	t.Helper()
+	ctx := within(t)
+	for {
+		l.mu.Lock()
+		if l.news == nil {
+			l.news = make(chan struct{})
+		}
+		news := l.news
+		l.mu.Unlock()
+		found := l.find(kind)
+		if len(found) >= n {
+			return found
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			t.Fatalf("%d events %q, want %d", len(found), kind, n)
+		}
+	}
 }
 
 // find gives the events of a kind.

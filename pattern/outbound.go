@@ -45,6 +45,7 @@ type outbound struct {
 
 	// What is being written is of the goroutine that has set writing.
 	current []byte // messages and commands: a batch
+	shared  bool   // it is of other queues, too
 	wire    []byte // current as it goes on the wire: itself, unless it is encrypted
 	off     int    // what of wire is written
 	sealed  []byte // the buffer of wire where it isn't current
@@ -52,8 +53,9 @@ type outbound struct {
 
 // A batch is messages and commands that are written together.
 type batch struct {
-	buf  []byte
-	msgs int
+	buf    []byte
+	msgs   int
+	shared bool // buf is one message that other queues hold, too: it is never written to, nor used again
 }
 
 // An outgoing message, of which a sender holds what parts and frames refer to.
@@ -62,6 +64,7 @@ type outgoing struct {
 	parts  [][]byte // may be empty
 	size   int      // of all, as frames
 	forced bool     // it is queued even where there is no room
+	shared bool     // all queues that take it are to hold the same copy
 }
 
 // message makes an outgoing message of parts. No parts at all are one empty part.
@@ -83,6 +86,14 @@ func (m *outgoing) appendTo(dst []byte) []byte {
 		dst = zmtp.AppendFrame(dst, m.flags(i), part)
 	}
 	return dst
+}
+
+// share encodes m, once for all queues, so that frames is the whole message.
+func (m *outgoing) share() []byte {
+	if m.parts != nil {
+		m.frames, m.parts = m.appendTo(make([]byte, 0, m.size)), nil
+	}
+	return m.frames
 }
 
 // flags gives those of the part number i.
@@ -125,6 +136,10 @@ func (p *peer) enqueue(m *outgoing) (verdict, job) {
 	}
 	q.counts.Sent++
 	q.counts.SentBytes += uint64(m.size)
+	if m.shared {
+		q.append(batch{buf: m.share(), msgs: 1, shared: true})
+		return queued, p.claim()
+	}
 	if m.size >= unbuffered && !q.writing && p.raw.vectors(m) && !p.session.Secure() {
 		q.writing = true
 		return queued, largeJob
@@ -135,6 +150,17 @@ func (p *peer) enqueue(m *outgoing) (verdict, job) {
 	q.msgs++
 	q.bytes += m.size
 	return queued, p.claim()
+}
+
+// append queues a batch as it is. q.mu is held.
+func (q *outbound) append(b batch) {
+	if len(q.last.buf) > 0 {
+		q.before.push(q.last)
+		q.last = batch{}
+	}
+	q.before.push(b)
+	q.msgs += b.msgs
+	q.bytes += len(b.buf)
 }
 
 // full reports whether there is no room for size bytes more, and notes that
@@ -200,7 +226,7 @@ func (p *peer) swap() {
 		b = q.last
 		q.last, q.spare = batch{buf: q.spare}, nil
 	}
-	q.current, q.off = b.buf, 0
+	q.current, q.shared, q.off = b.buf, b.shared, 0
 	q.msgs -= b.msgs
 	q.bytes -= len(b.buf)
 	q.wire = q.current
@@ -273,6 +299,16 @@ func (q *outbound) recycle(b []byte) {
 	}
 }
 
+// relax gives up the buffers that the queue, which was quiet, keeps for the next messages.
+func (q *outbound) relax() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = nil
+	if len(q.last.buf) == 0 {
+		q.last.buf = nil
+	}
+}
+
 func putBuffer(b []byte) { buffers.Put(&b) }
 
 // work does what a message or command that was queued is owed. It must be
@@ -287,7 +323,7 @@ func (p *peer) work(j job, m *outgoing) {
 	case largeJob:
 		n, err := p.raw.tryWriteMessage(m)
 		if err != nil || n < m.size {
-			p.out.current = m.appendTo(newBuffer(m.size))
+			p.out.current, p.out.shared = m.appendTo(newBuffer(m.size)), false
 			p.out.wire, p.out.off = p.out.current, 0
 		}
 		p.writtenOf(n, m.size, err)
@@ -328,7 +364,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 // settle forgets what was current, all of which is written. p.out.mu is held.
 func (p *peer) settle() {
 	q := &p.out
-	if q.current != nil {
+	if q.current != nil && !q.shared {
 		q.recycle(q.current)
 	}
 	q.current, q.wire, q.off = nil, nil, 0

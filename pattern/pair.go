@@ -23,9 +23,7 @@ func NewPair(o *Options) *Pair {
 
 // Send queues a message for the peer. The rest is as for [Push.Send].
 func (s *Pair) Send(ctx context.Context, parts ...[]byte) error {
-	m := message(parts)
-	_, err := s.routing.send(ctx, &m)
-	return err
+	return s.routing.share(ctx, parts)
 }
 
 // pairing is a balancer with one peer.

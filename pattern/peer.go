@@ -20,6 +20,7 @@ type peer struct {
 	raw     *rawConn // nil where conn is more than a socket
 	session *zmtp.Session
 	origin  *origin
+	id      uint64
 	since   time.Time
 
 	// identity is what a Router addresses the peer by, and state what another routing keeps for it.
@@ -42,12 +43,16 @@ func (p *peer) greeted(session *zmtp.Session) {
 	p.out.streak, p.out.credit = 1, 1
 }
 
-// run reads until the connection ends, then takes the peer away.
-func (p *peer) run() {
+// run reads until the connection ends, then takes the peer away. A reader that was quiet goes on in a goroutine of its own,
+// which has a stack as small as they begin with: what grew for the messages would stay for as long as the peer.
+func (p *peer) run(r *reader) {
+	err := r.run()
+	if err == nil {
+		go p.run(r)
+		return
+	}
 	defer p.s.wg.Done()
-	p.beat.start(p)
-	r := reader{p: p}
-	p.kill(r.run())
+	p.kill(err)
 	_ = p.conn.Close()
 	p.beat.stop()
 	p.s.leave(p)
@@ -94,7 +99,7 @@ func (s *socket) leave(p *peer) {
 	cause := p.cause
 	p.out.mu.Unlock()
 	s.mu.Unlock()
-	if errors.Is(cause, io.EOF) {
+	if errors.Is(cause, io.EOF) || errors.Is(cause, net.ErrClosed) {
 		cause = nil
 	}
 	if !s.closing.Load() {
@@ -113,7 +118,7 @@ func (s *socket) redial(p *peer, cause error) {
 	if time.Since(p.since) > o.wait {
 		o.failed = 0
 	}
-	if s.ctx.Err() == nil {
+	if !o.ended() {
 		s.retry(o, cause)
 		s.start(func() { s.connect(o) })
 	}
@@ -144,7 +149,7 @@ func countMessages(frames []byte) (n int) {
 
 // info describes p.
 func (p *peer) info() PeerInfo {
-	i := PeerInfo{Endpoint: p.origin.endpoint, Dialled: p.origin.dialled != nil, Address: p.conn.RemoteAddr().String()}
+	i := PeerInfo{ID: p.id, Endpoint: p.origin.endpoint, Dialled: p.origin.dialled != nil, Address: p.conn.RemoteAddr().String()}
 	if i.Dialled {
 		i.Address = i.Endpoint
 	}

@@ -51,6 +51,7 @@ func (b *prober) probe(s *socket) {
 		}
 		waits := p.raw.unprobed.Load()
 		if waits && p.raw.suspect {
+			p.out.relax()
 			_ = p.conn.SetReadDeadline(longAgo)
 			waits = false
 		}

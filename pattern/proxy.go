@@ -13,6 +13,8 @@ import (
 type Socket interface {
 	Listen(ctx context.Context, endpoint string) (net.Addr, error)
 	Dial(endpoint string) error
+	Unlisten(endpoint string) error
+	Undial(endpoint string) error
 	Close() error
 
 	core() *socket

@@ -150,7 +150,8 @@ func TestProxyStreamer(t *testing.T) {
 func TestProxyEnd(t *testing.T) {
 	for _, linger := range []time.Duration{0, time.Minute} {
 		t.Run(linger.String(), func(t *testing.T) {
-			front := pattern.NewPull(nil)
+			var events log
+			front := pattern.NewPull(&pattern.Options{OnEvent: events.add})
 			back := pattern.NewPush(&pattern.Options{SendHighWater: 1, Linger: linger})
 			in, out := listen(t, "mem", front), listen(t, "mem", back)
 			push := dialled(t, pattern.NewPush(&pattern.Options{Linger: time.Minute}), in)
@@ -164,9 +165,7 @@ func TestProxyEnd(t *testing.T) {
 			if err := push.Close(); err != nil { // all is with front now
 				t.Fatal(err)
 			}
-			for front.Stats().Peers > 0 {
-				time.Sleep(time.Millisecond)
-			}
+			events.await(t, pattern.EventDisconnected, 1)
 			cancel()
 			if linger == 0 {
 				if err := <-ended; !errors.Is(err, context.Canceled) {

@@ -38,6 +38,10 @@ func (b *publisher) publish(m *outgoing) bool {
 	return ok
 }
 
+// sharedFrom is the length from which a message is encoded once for all queues. Shorter ones are copied into each, for many are
+// written at once then, which pays more than a copy costs.
+const sharedFrom = 8 << 10
+
 // A debt is a job that a peer's queue is owed.
 type debt struct {
 	p   *peer
@@ -61,7 +65,10 @@ func (b *publisher) deliver(m *outgoing, owed []debt) (_ []debt, began []*peer, 
 		}
 	}
 	one := outgoing{parts: m.parts, size: m.size, forced: b.s.opts.NoDrop}
-	if m.size < unbuffered {
+	switch {
+	case m.size >= sharedFrom && len(subs) > 1:
+		one.shared = true
+	case m.size < unbuffered:
 		b.frames = m.appendTo(b.frames[:0])
 		one.frames, one.parts = b.frames, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -119,40 +120,40 @@ func TestPubSub(t *testing.T) {
 }
 
 func TestUnsubscribe(t *testing.T) {
-	pub := pattern.NewXPub(nil)
-	sub := follow(t, listen(t, "unix", pub), nil, "a", "a")
-	want(t, pub, "\x01a")
-	if err := sub.Subscribe("b"); err != nil {
-		t.Fatal(err)
-	}
-	want(t, pub, "\x01b")
-	if err := sub.Unsubscribe("a"); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, pub, "a", "subscribed once still")
-	publish(t, pub, "b", "behind it")
-	want(t, sub, "a", "subscribed once still")
-	if err := sub.WaitPeers(within(t), 1); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, pub, "a", "has come when it isn't wanted any more")
-	publish(t, pub, "b", "is wanted")
-	want(t, sub, "b", "behind it")
-	for sub.Stats().Waiting < 2 { // both have come
-		time.Sleep(time.Millisecond)
-	}
-	if err := sub.Unsubscribe("a"); err != nil {
-		t.Fatal(err)
-	}
-	want(t, sub, "b", "is wanted")
-	if err := sub.Unsubscribe("a"); !errors.Is(err, pattern.ErrNotSubscribed) {
-		t.Errorf("a third Unsubscribe: %v, want ErrNotSubscribed", err)
-	}
-	want(t, pub, "\x00a")
-	publish(t, pub, "a", "nobody's")
-	if got := pub.Stats().Sent; got != 4 {
-		t.Errorf("the publisher sent %d messages, want 4", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		pub := pattern.NewXPub(nil)
+		sub := follow(t, listen(t, "mem", pub), nil, "a", "a")
+		want(t, pub, "\x01a")
+		if err := sub.Subscribe("b"); err != nil {
+			t.Fatal(err)
+		}
+		want(t, pub, "\x01b")
+		if err := sub.Unsubscribe("a"); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, pub, "a", "subscribed once still")
+		publish(t, pub, "b", "behind it")
+		want(t, sub, "a", "subscribed once still")
+		if err := sub.WaitPeers(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, pub, "a", "has come when it isn't wanted any more")
+		publish(t, pub, "b", "is wanted")
+		want(t, sub, "b", "behind it")
+		synctest.Wait() // both have come
+		if err := sub.Unsubscribe("a"); err != nil {
+			t.Fatal(err)
+		}
+		want(t, sub, "b", "is wanted")
+		if err := sub.Unsubscribe("a"); !errors.Is(err, pattern.ErrNotSubscribed) {
+			t.Errorf("a third Unsubscribe: %v, want ErrNotSubscribed", err)
+		}
+		want(t, pub, "\x00a")
+		publish(t, pub, "a", "nobody's")
+		if got := pub.Stats().Sent; got != 4 {
+			t.Errorf("the publisher sent %d messages, want 4", got)
+		}
+	})
 }
 
 // TestLateSubscriber gets what is published after its subscription came in, and nothing from before.
@@ -286,39 +287,39 @@ func TestNoDrop(t *testing.T) {
 
 // TestNoDropEnds shows that the wait for a subscriber that doesn't read ends with ctx, with the subscriber and with Close.
 func TestNoDropEnds(t *testing.T) {
-	pub := pattern.NewPub(&pattern.Options{NoDrop: true})
-	addr := listen(t, "unix", pub)
-	stuck := follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
-	waitSubscribers(t, pub, 1)
-	body := make([]byte, 100_000)
-	fill := func(ctx context.Context) error {
-		for {
-			if err := pub.Send(ctx, body); err != nil {
-				return err
+	synctest.Test(t, func(t *testing.T) {
+		pub := pattern.NewPub(&pattern.Options{NoDrop: true})
+		addr := listen(t, "mem", pub)
+		stuck := follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
+		waitSubscribers(t, pub, 1)
+		body := make([]byte, 100_000)
+		fill := func(ctx context.Context) error {
+			for {
+				if err := pub.Send(ctx, body); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if err := fill(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ctx ended: %v", err)
-	}
-	sent := make(chan error)
-	go func() { sent <- pub.Send(within(t), body) }()
-	if err := stuck.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-sent; err != nil {
-		t.Errorf("the subscriber went: %v", err)
-	}
-	follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
-	waitSubscribers(t, pub, 1)
-	go func() { sent <- fill(context.Background()) }()
-	for pub.Stats().Queued == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	_ = pub.Close()
-	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("closed: %v", err)
-	}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := fill(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ctx ended: %v", err)
+		}
+		sent := make(chan error)
+		go func() { sent <- pub.Send(t.Context(), body) }()
+		if err := stuck.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; err != nil {
+			t.Errorf("the subscriber went: %v", err)
+		}
+		follow(t, addr, &pattern.Options{RecvHighWater: 1}, "")
+		waitSubscribers(t, pub, 1)
+		go func() { sent <- fill(context.Background()) }()
+		synctest.Wait() // until there is no room
+		_ = pub.Close()
+		if err := <-sent; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+	})
 }

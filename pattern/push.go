@@ -25,7 +25,5 @@ func NewPush(o *Options) *Push {
 // (the message is then not sent) or the socket is closed ([net.ErrClosed]). The parts are the caller's again
 // when it returns. Errors are [*net.OpError]. It may be called at once.
 func (s *Push) Send(ctx context.Context, parts ...[]byte) error {
-	m := message(parts)
-	_, err := s.balancer.send(ctx, &m)
-	return err
+	return s.balancer.share(ctx, parts)
 }

@@ -39,13 +39,13 @@ type reader struct {
 	bytes int64 // in them
 }
 
-// run reads until the connection ends, and says why it did. It is [io.EOF] for an orderly end.
-func (r *reader) run() error {
-	var err error
-	for err == nil {
-		if r.p.raw != nil {
-			err = r.runRaw()
-		} else {
+// run reads until the connection ends, and says why it did. It is [io.EOF] for an orderly end, and nil where
+// nothing came for a while and it has to be called again.
+func (r *reader) run() (err error) {
+	if r.p.raw != nil {
+		err = r.runRaw()
+	} else {
+		for err == nil {
 			err = r.read()
 		}
 	}
@@ -55,7 +55,7 @@ func (r *reader) run() error {
 	return err
 }
 
-// runRaw takes what comes until the connection ends. Where it was woken only to look again there is no error.
+// runRaw takes what comes until the connection ends. Where it was woken only to look again, see prober, there is no error.
 func (r *reader) runRaw() error {
 	err := r.p.raw.serve(r)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
@@ -44,12 +43,14 @@ type socket struct {
 	wg     sync.WaitGroup
 	news   signal // a peer joined or left, a full queue got room, or the socket was closed
 
-	prober prober
+	prober   prober
+	lastPeer atomic.Uint64 // id
 
 	mu        sync.Mutex // guards what follows
 	closed    bool       // nothing may be started
-	listeners []*tincan.Listener
-	greeting  map[net.Conn]struct{} // connections that aren't peers yet
+	listeners []*listener
+	dialled   []*origin
+	greeting  map[net.Conn]*origin // connections that aren't peers yet
 	peers     map[*peer]struct{}
 	stats     Stats // of what isn't a peer's, and of the peers that are gone
 
@@ -64,7 +65,7 @@ func (s *socket) init(kind zmtp.SocketType, o *Options, route routing) {
 	s.kind, s.opts, s.route = kind, o.withDefaults(), route
 	s.inbox.highWater, s.inbox.maxBytes = s.opts.RecvHighWater, s.opts.RecvBytes
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.greeting, s.peers = map[net.Conn]struct{}{}, map[*peer]struct{}{}
+	s.greeting, s.peers = map[net.Conn]*origin{}, map[*peer]struct{}{}
 }
 
 // fail makes err an error of an operation of s.

@@ -36,6 +36,8 @@ type Stats struct {
 
 // PeerInfo describes one peer.
 type PeerInfo struct {
+	// ID tells the connections of one socket apart. It grows with each.
+	ID uint64
 	// Address is the peer's address: of one that was dialled the endpoint.
 	Address string
 	// Endpoint is the URL that is listened on or was dialled.

@@ -116,10 +116,7 @@ func TestSubscriptionLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			ends(t, bad)
-			for pub.Stats().Peers > 1 {
-				time.Sleep(time.Millisecond)
-			}
-			if gone := events.find(pattern.EventDisconnected); len(gone) != 1 || !errors.Is(gone[0].Err, pattern.ErrSubscriptionLimit) {
+			if gone := events.await(t, pattern.EventDisconnected, 1); len(gone) != 1 || !errors.Is(gone[0].Err, pattern.ErrSubscriptionLimit) {
 				t.Errorf("events %v, want one of ErrSubscriptionLimit", gone)
 			}
 			publish(t, pub, "a")
@@ -304,7 +301,8 @@ func TestXSub(t *testing.T) {
 
 // TestManySubscribers has many subscribers of many types and versions at once, under which the publisher keeps to what each holds.
 func TestManySubscribers(t *testing.T) {
-	pub := pattern.NewPub(&pattern.Options{NoDrop: true})
+	var events log
+	pub := pattern.NewPub(&pattern.Options{NoDrop: true, OnEvent: events.add})
 	addr := listen(t, "tcp", pub)
 	const n = 50
 	var subs []*pattern.Sub
@@ -325,9 +323,7 @@ func TestManySubscribers(t *testing.T) {
 	for _, sub := range subs[1:] {
 		_ = sub.Close()
 	}
-	for pub.Stats().Peers > 1 {
-		time.Sleep(time.Millisecond)
-	}
+	events.await(t, pattern.EventDisconnected, n-1)
 	if got := pub.Stats(); got.Dropped != 0 {
 		t.Errorf("%d dropped", got.Dropped)
 	}

@@ -10,9 +10,12 @@ const (
 	bufferSize = 64 << 10
 	// smallSize is what one direction holds that waits for a connection which is no bare socket.
 	smallSize = 2 << 10
-	// promoteAfter is how many reads in a row must fill the buffer before a
-	// flow counts as bulk, for which a pipe pays; small pieces it would only slow down.
+	// promoteAfter is how many large reads, without a small one between them, make a flow
+	// bulk, for which a pipe pays; small pieces it would only slow down. Not each fills the
+	// buffer: what a socket holds at once need not be a multiple of it.
 	promoteAfter = 3
+	largePiece   = bufferSize / 2
+	smallPiece   = 8 << 10
 )
 
 // buffers are shared by all pairs; an idle pair of sockets holds none.
@@ -45,9 +48,9 @@ func newMovers(p *pair, first, second net.Conn) *[2]mover {
 // move moves everything from src to dst: [io.EOF] at src's orderly end, else an [*EndError] or why the pair was interrupted.
 func (m *mover) move() error {
 	large := false // the last read filled the buffer, where that is of a connection which is no bare socket
-	for full := 0; ; {
-		if full >= promoteAfter && m.canSplice() {
-			full = 0
+	for bulky := 0; ; {
+		if bulky >= promoteAfter && m.canSplice() {
+			bulky = 0
 			if err := m.splice(); err != nil {
 				return err
 			}
@@ -68,10 +71,11 @@ func (m *mover) move() error {
 			return readErr
 		}
 		large = n >= smallSize
-		if n == m.most {
-			full++
-		} else {
-			full = 0
+		switch {
+		case n >= largePiece:
+			bulky++
+		case n < smallPiece:
+			bulky = 0
 		}
 	}
 }

@@ -93,6 +93,9 @@ func dialAny[C tincan.Conn](ctx context.Context, f *Forwarder, client tincan.Con
 	if f.Dialer != nil {
 		once = *f.Dialer
 	}
+	if f.DialTrace != nil {
+		once.Trace = f.DialTrace(client)
+	}
 	retry := once.Retry
 	once.Retry = false    // all targets are tried before any is tried again
 	var lacking time.Time // since when the system lacked something

@@ -33,6 +33,8 @@ type Forwarder struct {
 	Retrying func(client tincan.Conn)
 	// MaxMessage bounds a message in bytes. Zero means [tincan.DefaultMaxMessage].
 	MaxMessage int
+	// DialTrace gives the trace that is told of the dialling for one client, in place of the Dialer's. Nil leaves that.
+	DialTrace func(client tincan.Conn) *tincan.Trace
 	// Ended is told how each pair ended.
 	Ended func(client tincan.Conn, target *tincan.Endpoint, r Result, err error)
 

@@ -150,7 +150,7 @@ func (p *Proxy) fail(e *tincan.Endpoint, err error) error {
 	if !errors.As(err, &answer) {
 		err = &ProxyError{Proxy: p.String(), Err: err}
 	}
-	return &net.OpError{Op: "dial", Net: e.Scheme, Addr: e, Err: err}
+	return tincan.OpError("dial", e, err)
 }
 
 // target gives e as it is told to a proxy.

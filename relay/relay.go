@@ -83,6 +83,7 @@ func (e *EndError) Unwrap() error { return e.Err }
 
 // Streams relays between two byte streams until both directions have ended,
 // then closes both. It takes them over: nobody else may use them meanwhile.
+// On Linux the send buffer of a Unix socket that bulk goes to is doubled, unless it isn't the system's default.
 //
 // The end of one direction is passed on as a half-close and the other goes on.
 // A reset, or any failure to read, is passed on as a reset ([tincan.Reset])

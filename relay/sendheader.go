@@ -48,7 +48,7 @@ func (s *SendHeader) Dial(ctx context.Context, d *tincan.Dialer, e *tincan.Endpo
 	})
 	if err != nil {
 		_ = c.Close()
-		return nil, &net.OpError{Op: "dial", Net: e.Scheme, Addr: e, Err: err}
+		return nil, tincan.OpError("dial", e, err)
 	}
 	return c, nil
 }

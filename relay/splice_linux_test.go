@@ -69,6 +69,57 @@ func upload(t *testing.T, from, to string, p []byte) {
 	}
 }
 
+// A Unix socket that bulk goes to holds more than by default; a size that somebody chose stays.
+func TestSpliceSendBuffer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		chosen int
+		grows  bool
+	}{{"default", 0, true}, {"chosen", 64 << 10, false}} {
+		a, first := socketPair(t, "unix")
+		b, second := socketPair(t, "unix")
+		to := second.(*net.UnixConn)
+		if tt.chosen > 0 {
+			if err := to.SetWriteBuffer(tt.chosen); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := sendBuffer(t, to)
+		go func() {
+			_, _ = a.Write(bulk(8 << 20))
+			_ = tincan.CloseWrite(a)
+		}()
+		done := make(chan error, 1)
+		go func() {
+			_, err := Streams(t.Context(), first, second, nil)
+			done <- err
+		}()
+		if _, err := io.CopyN(io.Discard, b, 8<<20); err != nil {
+			t.Fatal(err)
+		}
+		if now := sendBuffer(t, to); now > before != tt.grows {
+			t.Errorf("%s: a send buffer of %d bytes, of %d before", tt.name, now, before)
+		}
+		_ = b.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func sendBuffer(t *testing.T, c net.Conn) (size int) {
+	t.Helper()
+	raw, err := tincan.SyscallConn(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) { size, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
 func bulk(size int) []byte {
 	p := make([]byte, size)
 	for i := range p {
@@ -84,6 +135,36 @@ func TestSpliceUsed(t *testing.T) {
 		if n := spliced.Load() - before; n < 16<<20 {
 			t.Errorf("%v: only %d of 32 MiB were spliced", pair, n)
 		}
+	}
+}
+
+// Bulk is told by what comes at once, though a socket that holds less than the buffer never fills it.
+func TestSpliceShortQueue(t *testing.T) {
+	a, first := socketPair(t, "unix")
+	b, second := socketPair(t, "unix")
+	if err := a.(*net.UnixConn).SetWriteBuffer(bufferSize / 2); err != nil { // which the kernel doubles, and counts its own part
+		t.Fatal(err)
+	}
+	const size = 16 << 20
+	go func() {
+		_, _ = a.Write(bulk(size))
+		_ = tincan.CloseWrite(a)
+	}()
+	before := spliced.Load()
+	done := make(chan error, 1)
+	go func() {
+		_, err := Streams(t.Context(), first, second, nil)
+		done <- err
+	}()
+	if n, err := io.Copy(io.Discard, b); n != size || err != nil {
+		t.Errorf("%d of %d bytes: %v", n, size, err)
+	}
+	if n := spliced.Load() - before; n < size/2 {
+		t.Errorf("%d of %d bytes were spliced", n, size)
+	}
+	_ = b.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

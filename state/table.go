@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -78,7 +79,8 @@ func (t *Table) Delete(key string) bool {
 }
 
 // Apply sets all values and takes the keys of deleted away, which need not be there, or where one of them is wrong does nothing and
-// gives the error, as of [Table.Set]. A key of both is set. No snapshot has a part of it. What values holds already is no change.
+// gives the error, as of [Table.Set]. A key of both is set. Changes are numbered in the order of their keys, deletions first.
+// No snapshot has a part of it. What values holds already is no change.
 func (t *Table) Apply(values map[string]any, deleted ...string) error {
 	edits := make([]edit, 0, len(values)+len(deleted))
 	gone := slices.Clone(deleted)
@@ -88,8 +90,8 @@ func (t *Table) Apply(values map[string]any, deleted ...string) error {
 			edits = append(edits, edit{key: key})
 		}
 	}
-	for key, value := range values {
-		e, err := t.edit(key, value)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		e, err := t.edit(key, values[key])
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package sysinfo
 import (
 	"context"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/tincan-ipc/tincan/state"
@@ -28,6 +27,8 @@ type Collector struct {
 	// Failed is told what could not be found out, such as "temperatures" or "process 17", and why: once, until it can be
 	// found out again. The rest goes on. It is called from Run, and may be nil.
 	Failed func(what string, err error)
+	// Looked is told when a look is done and its values are set. It is called from Run, and may be nil.
+	Looked func()
 }
 
 // MaxProcesses bounds the processes that a [Collector] looks at.
@@ -45,6 +46,9 @@ func (c *Collector) Run(ctx context.Context, t *state.Table) error {
 	defer ticks.Stop()
 	for {
 		r.look(ctx, t)
+		if c.Looked != nil && ctx.Err() == nil {
+			c.Looked()
+		}
 		select {
 		case <-ticks.C:
 		case <-ctx.Done():
@@ -128,7 +132,6 @@ func (r *run) look(ctx context.Context, t *state.Table) {
 		}
 		s.told = v.now
 	}
-	slices.Sort(gone)
 	err := t.Apply(set, gone...)
 	r.outcome("the table", err)
 	if err != nil { // it has taken none of them

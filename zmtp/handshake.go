@@ -16,6 +16,9 @@ const (
 // MaxHandshakeCommand bounds the body of a command that is taken during the handshake.
 const MaxHandshakeCommand = 8 << 10
 
+// readAtOnce is how much of it a peer gets memory for before it has sent more.
+const readAtOnce = 512
+
 // Handshake agrees with the peer at the other end of rw on version, mechanism
 // and socket types; nil is a zero Config. It blocks until that is done or has
 // failed; its deadline is the one that the caller has set on the connection. It
@@ -227,17 +230,16 @@ func (h *handshake) readCommand(name string) ([]byte, error) {
 	if parsed.Length > MaxHandshakeCommand {
 		return nil, h.fault(ruleHandshake, fmt.Sprintf("a command of %d bytes, at most %d are taken", parsed.Length, MaxHandshakeCommand))
 	}
-	size := int64(parsed.Length)
-	var body bytes.Buffer // grows with what arrives
-	got, err := body.ReadFrom(io.LimitReader(h.rw, size))
-	h.read += got
-	if err == nil && got < size {
-		err = io.EOF
+	var body []byte // grows with what arrives
+	for left := int(parsed.Length); left > 0; {
+		n := min(left, readAtOnce)
+		body = append(body, make([]byte, n)...)
+		if err := h.readFull(body[len(body)-n:], name); err != nil {
+			return nil, err
+		}
+		left -= n
 	}
-	if err != nil {
-		return nil, h.awaiting(name, err)
-	}
-	c, err := ParseCommand(mend(body.Bytes()))
+	c, err := ParseCommand(mend(body))
 	if err != nil {
 		return nil, h.at(err)
 	}

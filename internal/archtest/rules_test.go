@@ -52,9 +52,11 @@ var rules = []rule{
 	{pkg: "internal/local", module: []string{""}, libs: []string{
 		"golang.org/x", "github.com/creack/pty", "github.com/coreos/go-systemd/v22",
 	}},
-	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/local"}, public...), libs: []string{
+	{pkg: "internal/narrate", module: []string{"", "pattern"}},
+	{pkg: "internal/dash", module: []string{"", "internal/narrate", "pattern", "service", "state"}},
+	{pkg: "internal/cli", module: append([]string{"internal/capture", "internal/dash", "internal/local", "internal/narrate"}, public...), libs: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x",
-		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
+		"github.com/schollz/progressbar/v3", "charm.land/bubbletea/v2", "github.com/charmbracelet/x/ansi",
 		"github.com/prometheus/client_golang", "github.com/gopacket/gopacket",
 		"github.com/coreos/go-systemd/v22", "github.com/nats-io/nats.go", "github.com/HdrHistogram/hdrhistogram-go",
 	}},

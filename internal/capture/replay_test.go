@@ -379,7 +379,7 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 	recorded := take(func(c net.Conn) {
 		for i, pause := range []time.Duration{0, 30 * ms, 5 * ms, 60 * ms} {
-			time.Sleep(pause)
+			time.Sleep(pause) // which is recorded
 			_, _ = fmt.Fprint(c, "message ", i)
 			_, _ = io.ReadFull(c, make([]byte, 9))
 		}

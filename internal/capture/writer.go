@@ -46,7 +46,7 @@ type Writer struct {
 	wake    chan struct{} // holds a value when there is something to take
 
 	// These are the goroutine's own.
-	file io.WriteCloser
+	file wholeBlocks
 	buf  *bufio.Writer
 	out  *pcapgo.NgWriter
 	pack packer
@@ -107,9 +107,10 @@ func Create(path string, o *Options) (*Writer, error) {
 // newWriter writes to file, which Close closes.
 func newWriter(file io.WriteCloser, o *Options) (*Writer, error) {
 	w := &Writer{
-		file: file, buf: bufio.NewWriterSize(file, fileBuffer), pack: newPacker(),
+		file: wholeBlocks{WriteCloser: file}, pack: newPacker(),
 		done: make(chan struct{}), wake: make(chan struct{}, 1), taken: map[tuple]bool{},
 	}
+	w.buf = bufio.NewWriterSize(&w.file, fileBuffer)
 	if o != nil {
 		w.options = *o
 	}
@@ -270,6 +271,9 @@ func (w *Writer) signal() {
 func (w *Writer) run() {
 	defer close(w.done)
 	err := w.writeAll()
+	if err != nil {
+		w.file.cut()
+	}
 	if closeErr := w.file.Close(); err == nil {
 		err = closeErr
 	}

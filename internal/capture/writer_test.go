@@ -125,6 +125,57 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestFullDiskEndsWithPacket shows that the recording that a full disk ends, wherever that is, is whole as far as it goes.
+func TestFullDiskEndsWithPacket(t *testing.T) {
+	const size = 100
+	last := -1
+	for room := 300; last < 20; room += 7 {
+		disk := &smallDisk{room: room}
+		w, err := newWriter(disk, &Options{Wait: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := w.Connection(Stream, nil, nil)
+		for range 20 {
+			c.Data(First, []byte(pattern(size)))
+		}
+		if err := w.Close(); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("room for %d bytes: %v", room, err)
+		}
+		r, err := Read(&disk.Buffer)
+		if err != nil {
+			t.Fatalf("room for %d bytes: %v", room, err)
+		}
+		got := 0
+		if len(r.Flows) > 0 {
+			got = int(r.Flows[0].Bytes(First)) / size
+		}
+		if got < last {
+			t.Errorf("room for %d bytes: %d messages, and %d with less", room, got, last)
+		}
+		last = got
+	}
+}
+
+// smallDisk takes what there is room for.
+type smallDisk struct {
+	sink
+	room int
+}
+
+func (d *smallDisk) Write(p []byte) (int, error) {
+	if n := d.room - d.Len(); n < len(p) {
+		_, _ = d.sink.Write(p[:n])
+		return n, syscall.ENOSPC
+	}
+	return d.sink.Write(p)
+}
+
+func (d *smallDisk) Truncate(size int64) error {
+	d.Buffer.Truncate(int(size))
+	return nil
+}
+
 // filling is a disk with little room.
 type filling struct {
 	*sink

@@ -71,7 +71,7 @@ be stored by then is told, and the exit code is 1.
 		ValidArgsFunction: completeBridge,
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.listen, "listen", nil, "listen on `ENDPOINT`; may repeat")
 	flags.StringArrayVar(&f.dial, "dial", nil, "dial `ENDPOINT`, for as long as it takes; may repeat")
@@ -233,11 +233,11 @@ func (p *program) bridge(cmd *cobra.Command, f *bridgeFlags, args []string) erro
 	defer stop()
 	running, cancel := context.WithCancelCause(stopping)
 	defer cancel(nil)
-	stopMetrics, err := p.startMetrics(running)
+	stopObserving, err := p.observe(running, "bridge")
 	if err != nil {
 		return ended(running, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	b := &bridging{e: e, topics: f.topics, drain: f.socket.drain, joined: func() { p.report.joined(e) }}
 	if len(b.topics) == 0 {
 		b.topics = []string{""}

@@ -30,8 +30,7 @@ type program struct {
 	report *reporter
 	// interrupts are the signals that end a verb.
 	interrupts *interrupts
-	// metrics is where --metrics wants them, empty without.
-	metrics string
+	observing
 	// counters are what the verb counts, nil where nobody wants to know.
 	counters *counters
 	// recorder is what --record writes to, nil without.
@@ -114,7 +113,7 @@ carries data alone; words go to standard error.
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(
 		p.serveCommand(), p.connectCommand(), p.listenCommand(), p.relayCommand(), p.recordCommand(), p.replayCommand(),
-		p.calcCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
+		p.calcCommand(), p.watchCommand(), p.benchCommand(), p.certCommand(), p.curveKeysCommand(), p.completionCommand(), p.versionCommand(), p.manCommand(),
 	)
 	root.AddCommand(p.socketCommands()...)
 	root.AddCommand(p.proxyCommand(), p.bridgeCommand())

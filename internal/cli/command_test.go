@@ -46,14 +46,19 @@ type background struct {
 
 // A transcript is what a process has said.
 type transcript struct {
-	mu   sync.Mutex // guards text
+	mu   sync.Mutex // guards what follows
 	text []byte
+	news chan struct{} // is closed by the next line; nil while nobody waits
 }
 
 func (l *transcript) add(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(append(l.text, line...), '\n')
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
 }
 
 // server starts a program that says where it listens, and waits for that.
@@ -132,18 +137,17 @@ func reset(c net.Conn) {
 // await waits until the file matches, and gives the groups of the match.
 func await(t *testing.T, file string, re *regexp.Regexp) string {
 	t.Helper()
-	for deadline := time.Now().Add(testPatience); ; time.Sleep(10 * time.Millisecond) {
-		text, err := os.ReadFile(file)
-		if err != nil {
+	var text []byte
+	var m [][]byte
+	poll(func() bool {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
-		if m := re.FindSubmatch(text); m != nil {
-			return string(bytes.Join(m[1:], nil))
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %v in:\n%s", re, text)
-		}
-	}
+		m = re.FindSubmatch(text)
+		return m != nil
+	}, func() { t.Fatalf("waited in vain for %v in:\n%s", re, text) })
+	return string(bytes.Join(m[1:], nil))
 }
 
 // TestLateAnswer has the server answer long after the client's half-close.
@@ -317,7 +321,7 @@ func TestBadInput(t *testing.T) {
 		"connect tcp://::1:80", "connect tcp://127.0.0.1:80?no-dealy", "connect tcp://127.0.0.1:80?mode=0600", "connect unix:",
 		"connect tcp://127.0.0.1:80/path", "connect mem:x", "listen mem:x", "serve echo mem:x",
 		"connect --timeout never tcp://127.0.0.1:1", "connect --timeout -1s tcp://127.0.0.1:1", "connect --idle-timeout 0 tcp://127.0.0.1:1",
-		"connect --backoff 2s..1s tcp://127.0.0.1:1", "connect --rate fast tcp://127.0.0.1:1", "connect --rate 0 tcp://127.0.0.1:1",
+		"connect --retry --backoff 2s..1s tcp://127.0.0.1:1", "connect --backoff 1s tcp://127.0.0.1:1", "listen --backoff 1s tcp://127.0.0.1:0", "connect --rate fast tcp://127.0.0.1:1", "connect --rate 0 tcp://127.0.0.1:1",
 		"connect --frame lines udp://127.0.0.1:1", "connect --frame line tcp://127.0.0.1:1",
 		"listen --max-conns 0 tcp://127.0.0.1:0", "listen --max-conns-per-source many tcp://127.0.0.1:0", "listen --drain -1s tcp://127.0.0.1:0",
 		"serve nothing", "serve chargen", "serve hello udp://127.0.0.1:0", "serve calc tcp://127.0.0.1:0", "serve echo http://127.0.0.1:0",

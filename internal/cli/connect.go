@@ -38,7 +38,12 @@ output that leaves ends it quietly, with 141 as SIGPIPE would.
   printf 'one\ntwo\n' | tincan connect --frame line udp://127.0.0.1:7
   tincan connect --retry --timeout 30s unix:///run/app.sock </dev/null`,
 		Args: arguments(false, "ENDPOINT"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.connect(cmd.Context(), &f, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkBackoff(cmd); err != nil {
+				return err
+			}
+			return p.connect(cmd.Context(), &f, args[0])
+		},
 
 		ValidArgsFunction: completeEndpoint,
 	}

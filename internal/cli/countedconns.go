@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/dash"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 	"github.com/tincan-ipc/tincan/service"
 )
 
@@ -31,6 +34,7 @@ func (s *served) hooks(t *tincan.Trace) *tincan.Trace {
 	if s == nil {
 		return t
 	}
+	t = narrate.Join(t, s.shown().Trace())
 	counting := *t
 	counting.Refused = func(listener, remote net.Addr, err error) {
 		s.failed(err)
@@ -114,8 +118,9 @@ func (s *served) message(conn tincan.MessageConn) tincan.MessageConn {
 	return c
 }
 
-// count counts bytes of a client, and of all.
-func (who *client) count(received, sent int) {
+// count counts bytes of a client, and of all, that a system call has moved.
+func (who *client) count(received, sent int, call string) {
+	who.record.Passed(int64(received), int64(sent), call)
 	who.received.Add(int64(received))
 	who.sent.Add(int64(sent))
 	who.served.received.Add(int64(received))
@@ -133,17 +138,19 @@ type countedStream struct {
 func (c *countedStream) Unwrap() tincan.Conn { return c.Conn }
 
 // Passed counts what package relay moves on the socket itself.
-func (c *countedStream) Passed(received, sent int64) { c.client.count(int(received), int(sent)) }
+func (c *countedStream) Passed(received, sent int64) {
+	c.client.count(int(received), int(sent), "splice(2)")
+}
 
 func (c *countedStream) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.client.count(max(n, 0), 0)
+	c.client.count(max(n, 0), 0, "read(2)")
 	return n, err
 }
 
 func (c *countedStream) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.client.count(0, max(n, 0))
+	c.client.count(0, max(n, 0), "write(2)")
 	return n, err
 }
 
@@ -152,6 +159,7 @@ type countedMessages struct {
 	tincan.MessageConn
 	traffic traffic
 	client  *client
+	asked   time.Time // when the last request was read, of a service that answers one after the other
 }
 
 // Unwrap shows the capability functions the connection inside.
@@ -160,7 +168,10 @@ func (c *countedMessages) Unwrap() tincan.Conn { return c.MessageConn }
 func (c *countedMessages) ReadMessage(ctx context.Context, buf []byte) (int, error) {
 	n, err := c.MessageConn.ReadMessage(ctx, buf)
 	if err == nil {
-		c.client.count(n, 0)
+		c.client.count(n, 0, "recvmsg(2)")
+		if c.client.served.answers {
+			c.asked = time.Now()
+		}
 	}
 	return n, err
 }
@@ -168,9 +179,17 @@ func (c *countedMessages) ReadMessage(ctx context.Context, buf []byte) (int, err
 func (c *countedMessages) WriteMessage(ctx context.Context, msg []byte) error {
 	err := c.MessageConn.WriteMessage(ctx, msg)
 	if err == nil {
-		c.client.count(0, len(msg))
+		c.client.count(0, len(msg), "sendmsg(2)")
+		c.replied()
 	}
 	return err
+}
+
+// replied tells the dashboard how long the request took that a service has answered.
+func (c *countedMessages) replied() {
+	if s := c.client.served; s.answers {
+		s.shown().Took(dash.Reply, time.Since(c.asked))
+	}
 }
 
 // answering counts the requests that h answers and, where there is no connection that does, their bytes. A nil s leaves h as it is.

@@ -7,11 +7,15 @@ import (
 	"sync/atomic"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/dash"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 	"github.com/tincan-ipc/tincan/pattern"
 )
 
 // A countedSocket is a message socket, with what its own counters don't tell.
 type countedSocket struct {
+	record *dash.Socket // what the dashboard keeps of it, nil without
+
 	retries  atomic.Int64
 	failures [tincan.KindBind + 1]atomic.Int64
 
@@ -34,9 +38,16 @@ func (c *counters) socket(o *pattern.Options, labels ...label) *countedSocket {
 		return nil
 	}
 	s := &countedSocket{labels: labels}
+	s.record = c.model.Socket(kindOfSocket(labels), func() dash.MessageSocket {
+		if socket, _ := s.now(); socket != nil {
+			return socket
+		}
+		return nil
+	})
 	told := o.OnEvent
 	o.OnEvent = func(e pattern.Event) {
 		s.event(e)
+		s.record.Event(e)
 		if told != nil {
 			told(e)
 		}
@@ -44,10 +55,21 @@ func (c *counters) socket(o *pattern.Options, labels ...label) *countedSocket {
 	lc := *o.ListenConfig
 	lc.Trace = s.refusals(lc.Trace)
 	o.ListenConfig = &lc
+	if s.record != nil && o.Dialer != nil {
+		d := *o.Dialer
+		d.Trace = narrate.Join(d.Trace, s.record.Trace())
+		o.Dialer = &d
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = append(c.sockets, s)
 	return s
+}
+
+// kindOfSocket is what a socket's labels call it: its type, or the side of a proxy.
+func kindOfSocket(labels []label) string {
+	last := labels[len(labels)-1]
+	return last.value
 }
 
 // refusals gives t with the counting of clients that a rule of the endpoint turned away, of which no event tells.
@@ -80,6 +102,7 @@ func (s *countedSocket) at(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.urls = append(s.urls, url)
+	s.record.Endpoint(url)
 }
 
 // event counts what the socket itself doesn't.

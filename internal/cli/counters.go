@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/dash"
 )
 
 // counters are what a server counts while it runs: of each endpoint that it serves, and of each message socket. Metrics
 // and the dashboard show them. A nil pointer counts nothing, wraps no connection and is told nothing: so it is where neither is asked for.
 type counters struct {
+	model *dash.Model // the dashboard's, nil without; set before anything is counted
+
 	mu      sync.Mutex // guards what follows
 	served  []*served
 	sockets []*countedSocket
@@ -59,6 +62,14 @@ func (c *counts) failed(err error) {
 // A label tells one of several numbers of a name from the others. Its values are few: those of the command line, never of peers.
 type label struct{ name, value string }
 
+// shown gives the dashboard's model, nil without.
+func (c *counters) shown() *dash.Model {
+	if c == nil {
+		return nil
+	}
+	return c.model
+}
+
 // A served is an endpoint, with what is counted of it. A nil pointer counts nothing.
 type served struct {
 	*counts
@@ -89,6 +100,14 @@ func (s *served) show(labels ...label) {
 	s.counters.served = append(s.counters.served, s)
 }
 
+// shown gives the dashboard's model, nil without.
+func (s *served) shown() *dash.Model {
+	if s == nil {
+		return nil
+	}
+	return s.counters.shown()
+}
+
 // A client is a connection that is served, as it is now.
 type client struct {
 	*traffic
@@ -99,6 +118,8 @@ type client struct {
 	// conn is the connection that traces tell of.
 	conn  tincan.Conn
 	since time.Time
+	// record is what the dashboard keeps of it, nil without.
+	record *dash.Conn
 }
 
 // enter notes that a client has come. Its traffic is counted on by whoever serves it.
@@ -106,6 +127,7 @@ func (s *served) enter(conn tincan.Conn, t *traffic) *client {
 	s.opened()
 	who := &client{traffic: t, served: s, conn: conn, since: time.Now()}
 	if c := s.counters; c != nil {
+		who.record = c.model.Conn(conn)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.last++

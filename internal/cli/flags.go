@@ -47,6 +47,14 @@ func (f *sessionFlags) add(cmd *cobra.Command) {
 	}
 }
 
+// checkBackoff refuses a --backoff that would do nothing.
+func checkBackoff(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("backoff") && !cmd.Flags().Changed("retry") {
+		return &usageError{problem: "--backoff is for --retry", remedy: "leave it out, or add --retry"}
+	}
+	return nil
+}
+
 // limitFlags bound who may connect to a listening verb.
 type limitFlags struct{ maxConns, maxConnsPerSource countFlag }
 

@@ -54,12 +54,17 @@ that sends datagrams has ended when it was silent for ?flow-timeout= (60 s).
   tincan listen --keep-open --max-conns-per-source 2 'tcp://*:9000?allow=10.0.0.0/8' </dev/null >log
   tincan listen 'unix:///tmp/app.sock?mode=0660'`,
 		Args: arguments(false, "ENDPOINT"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.listen(cmd.Context(), &f, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkBackoff(cmd); err != nil {
+				return err
+			}
+			return p.listen(cmd.Context(), &f, args[0])
+		},
 
 		ValidArgsFunction: completeEndpoint,
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	f.add(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.keepOpen, "keep-open", false, "serve any number of clients")
@@ -99,11 +104,11 @@ func (p *program) listen(ctx context.Context, f *listenFlags, url string) error 
 	defer cancel(nil)
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()
-	stopMetrics, err := p.startMetrics(stopping)
+	stopObserving, err := p.observe(stopping, "listen")
 	if err != nil {
 		return ended(stopping, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	l := &listener{program: p, flags: f, stopping: stopping, cancel: cancel, counted: p.counters.serving("listen", false)}
 	defer context.AfterFunc(stopping, func() {
 		time.AfterFunc(f.drain, func() { cancel(errDrained) })
@@ -146,6 +151,7 @@ func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 func (l *listener) listening(at net.Addr) {
 	l.counted.show(label{"endpoint", at.String()})
 	l.report.listening("", at.String())
+	l.suggestClient(at)
 }
 
 // bind calls listen again, with --retry, while the address is in use.

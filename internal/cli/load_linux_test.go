@@ -111,7 +111,7 @@ func TestIdleClients(t *testing.T) {
 					t.Errorf("one more client waited %v", took)
 				}
 			}
-			awaitDescriptors(t, s.Process.Pid, clients)
+			awaitDescriptors(t, s.Process.Pid, func(n int) bool { return n >= clients })
 			each := (resident(t, s.Process.Pid) - before) / clients
 			t.Logf("%d bytes for each client", each)
 			if each > 32<<10 && !raceDetector {
@@ -138,23 +138,6 @@ func dialMany(t *testing.T, address string, n int) []net.Conn {
 		clients = append(clients, c)
 	}
 	return clients
-}
-
-// awaitDescriptors waits until a process has at least n open.
-func awaitDescriptors(t *testing.T, pid, n int) {
-	t.Helper()
-	for deadline := time.Now().Add(testPatience); ; time.Sleep(10 * time.Millisecond) {
-		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(open) >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d descriptors are open, want %d", len(open), n)
-		}
-	}
 }
 
 // TestSlowReader passes 256 MiB to a reader that is slow at first: every byte

@@ -9,20 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/spf13/cobra"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/service"
 )
 
-// metricsFlag adds --metrics.
-func (p *program) metricsFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.metrics, "metrics", "", "serve metrics for Prometheus over HTTP on `ENDPOINT`")
-}
-
 // metricsHelp tells the metrics of a verb, whose own are described by what.
 func metricsHelp(what string) string {
-	return "With --metrics ENDPOINT, a tcp, tls or unix URL, GET /metrics gives Prometheus\n" + what + "\nand those of the process."
+	return "With --metrics ENDPOINT, a tcp, tls or unix URL, GET /metrics gives Prometheus\n" + what + "\nand those of the process.\n\n" + dashboardHelp
 }
 
 const (

@@ -14,7 +14,8 @@ import (
 )
 
 // provideInput changes the state as standard input says. Nothing ends a read of that: when ctx does, the reader is left behind.
-func provideInput(ctx context.Context, p *program, _ *serveFlags, t *state.Table) error {
+func provideInput(ctx context.Context, p *program, _ *serveFlags, t *state.Table, begun func()) error {
+	begun()
 	done := make(chan error, 1)
 	go func() {
 		done <- readChanges(p.stdin, t, func(line int, err error) { p.report.note("line %d of input: %v", line, err) })

@@ -70,7 +70,7 @@ SIGINT or SIGTERM passes on what has come, within --drain, and exits with 0.
 		ValidArgsFunction: completeStreams,
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.kind, "kind", "queue", "what the two are: queue, forwarder or streamer")
 	flags.BoolVar(&f.dialFront, "dial-front", false, "dial FRONT instead of listening on it")
@@ -118,11 +118,11 @@ func (p *program) proxy(ctx context.Context, f *proxyCommandFlags, frontURL, bac
 	defer stop()
 	running, cancel := context.WithCancelCause(stopping)
 	defer cancel(nil)
-	stopMetrics, err := p.startMetrics(running)
+	stopObserving, err := p.observe(running, "proxy")
 	if err != nil {
 		return ended(running, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	o := f.socket.options(p, mechanism)
 	o.Linger = max(f.socket.drain, 1)
 	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event

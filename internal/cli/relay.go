@@ -84,7 +84,7 @@ one that failed. --hex marks what goes to TO with > (forward) and what comes bac
 	flags.BoolVar(&f.retry, "retry", false, "try again while TO can't be reached")
 	flags.BoolVar(&f.balance, "balance", false, "begin with each TO in turn, instead of the first")
 	flags.BoolVar(&f.pty, "pty", false, "give PROGRAM a pseudo-terminal")
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	return cmd
 }
 
@@ -139,11 +139,11 @@ func (p *program) relay(cmd *cobra.Command, f *relayFlags, args []string) error 
 	ctx := cmd.Context()
 	stopping, stop := p.interrupts.context(ctx)
 	defer stop()
-	stopMetrics, err := p.startMetrics(stopping)
+	stopObserving, err := p.observe(stopping, "relay")
 	if err != nil {
 		return ended(stopping, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	r, err := newRelaying(stopping, p, f, plan)
 	if err != nil {
 		return err

@@ -18,14 +18,22 @@ import (
 // await waits until it matches.
 func (l *transcript) await(t *testing.T, re *regexp.Regexp) {
 	t.Helper()
-	said := func() string {
+	late := time.After(testPatience)
+	for {
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		return string(l.text)
-	}
-	for deadline := time.Now().Add(testPatience); !re.MatchString(said()); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %v in:\n%s", re, said())
+		text := string(l.text)
+		if l.news == nil {
+			l.news = make(chan struct{})
+		}
+		news := l.news
+		l.mu.Unlock()
+		if re.MatchString(text) {
+			return
+		}
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("waited in vain for %v in:\n%s", re, text)
 		}
 	}
 }
@@ -139,6 +147,7 @@ func (panicking) Message(context.Context, tincan.MessageConn) error { panic("at 
 func TestRelayPanic(t *testing.T) {
 	out := &strings.Builder{}
 	r := &relaying{program: &program{report: &reporter{w: out}}, flags: &relayFlags{}, plan: &relayPlan{to: []relaySide{{}}}, to: panicking{}}
+	r.served = &served{counts: &r.counts}
 	r.stopping, r.fail = context.WithCancelCause(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()

@@ -34,14 +34,14 @@ func descriptors(t *testing.T, pid int) int {
 	return len(open)
 }
 
-// awaitFew waits until a process has at most n descriptors.
-func awaitFew(t *testing.T, pid, n int) {
+// awaitDescriptors waits until a process has as many open as are enough.
+func awaitDescriptors(t *testing.T, pid int, enough func(n int) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(testPatience); descriptors(t, pid) > n; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d descriptors are open, want %d", descriptors(t, pid), n)
-		}
-	}
+	n := 0
+	poll(func() bool {
+		n = descriptors(t, pid)
+		return enough(n)
+	}, func() { t.Fatalf("%d descriptors are open", n) })
 }
 
 // TestRelayBothEndAtOnce: nothing is left of such connections.
@@ -76,7 +76,7 @@ func TestRelayBothEndAtOnce(t *testing.T) {
 			before = descriptors(t, relay.Process.Pid)
 		}
 	}
-	awaitFew(t, relay.Process.Pid, before)
+	awaitDescriptors(t, relay.Process.Pid, func(n int) bool { return n <= before })
 	start := time.Now()
 	if err := errors.Join(relay.Process.Signal(os.Interrupt), relay.Wait()); err != nil {
 		t.Error(err)
@@ -202,7 +202,7 @@ func TestRelayInheritedListener(t *testing.T) {
 		if network == "unix" {
 			address = filepath.Join(t.TempDir(), "s")
 		}
-		url := startActivated(t, "fd:4", []net.Listener{listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, network, address)}, nil, echo.url)[0]
+		url := startActivated(t, "fd:4", 1, []net.Listener{listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, network, address)}, nil, echo.url)[0]
 		if got := run(t, "hello\n", "connect", url); got.code != 0 || got.stdout != "hello\n" {
 			t.Errorf("%s: exit %d, %q: %s", url, got.code, got.stdout, got.stderr)
 		}
@@ -220,8 +220,8 @@ func listenOn(t *testing.T, network, address string) net.Listener {
 }
 
 // startActivated starts a relay with the listeners at descriptors from 3, as a service manager
-// would, and gives the URLs it says it listens on. It is ended with SIGTERM, which must be in order.
-func startActivated[S io.Closer](t *testing.T, from string, listeners []S, env []string, to string, flags ...string) (urls []string) {
+// would, and gives the n URLs it says it listens on. It is ended with SIGTERM, which must be in order.
+func startActivated[S io.Closer](t *testing.T, from string, n int, listeners []S, env []string, to string, flags ...string) (urls []string) {
 	t.Helper()
 	cmd := exec.Command("sh", append([]string{"-c", `export LISTEN_PID=$$; exec tincan relay "$@"`, "sh"}, append(flags, from, to)...)...)
 	for _, ln := range listeners {
@@ -247,14 +247,17 @@ func startActivated[S io.Closer](t *testing.T, from string, listeners []S, env [
 			t.Errorf("%s: %v", from, err)
 		}
 	})
-	await(t, said.Name(), listeningLine)
-	text, err := os.ReadFile(said.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range listeningLine.FindAllSubmatch(text, -1) {
-		urls = append(urls, string(bytes.Join(m[1:], nil)))
-	}
+	poll(func() bool {
+		text, err := os.ReadFile(said.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		urls = nil
+		for _, m := range listeningLine.FindAllSubmatch(text, -1) {
+			urls = append(urls, string(bytes.Join(m[1:], nil)))
+		}
+		return len(urls) >= n
+	}, func() { t.Fatalf("%s: listens on %q, want %d", from, urls, n) })
 	return urls
 }
 
@@ -284,7 +287,7 @@ func TestRelaySystemd(t *testing.T) {
 	t.Run("relay", func(t *testing.T) {
 		web, admin := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "unix", filepath.Join(dir, "admin"))
 		env := []string{"LISTEN_FDNAMES=web:admin", "NOTIFY_SOCKET=" + filepath.Join(dir, "notify")}
-		urls := startActivated(t, "systemd:admin", []net.Listener{web, admin}, env, echo.url, "--max-conns", "1")
+		urls := startActivated(t, "systemd:admin", 1, []net.Listener{web, admin}, env, echo.url, "--max-conns", "1")
 		if len(urls) != 1 || urls[0] != "unix://"+admin.Addr().String() {
 			t.Errorf("listens on %q", urls)
 		}
@@ -307,7 +310,7 @@ func TestRelaySystemd(t *testing.T) {
 	told("STOPPING=1")
 	env := []string{"LISTEN_FDNAMES=web:admin"}
 	web, admin := listenOn(t, "tcp", "127.0.0.1:0"), listenOn(t, "tcp", "127.0.0.1:0")
-	if urls := startActivated(t, "systemd:", []net.Listener{web, admin}, env, echo.url); len(urls) != 2 {
+	if urls := startActivated(t, "systemd:", 2, []net.Listener{web, admin}, env, echo.url); len(urls) != 2 {
 		t.Errorf("listens on %q, want both", urls)
 	}
 }
@@ -337,7 +340,7 @@ func TestRelaySystemdMessages(t *testing.T) {
 			if _, err := io.WriteString(peer, run); err != nil { // nobody reads it yet
 				t.Fatal(err)
 			}
-			urls := startActivated(t, "systemd:dns", sockets, env, echo.url, "--max-conns", "3")
+			urls := startActivated(t, "systemd:dns", 3, sockets, env, echo.url, "--max-conns", "3")
 			buf := make([]byte, 100)
 			if n, err := peer.Read(buf); err != nil || string(buf[:n]) != run {
 				t.Fatalf("the peer got %q, %v", buf[:n], err)
@@ -563,7 +566,7 @@ func TestRelayIdleClients(t *testing.T) {
 	echoes(t, relay.address())
 	before := resident(t, relay.Process.Pid)
 	dialMany(t, relay.address(), clients)
-	awaitDescriptors(t, relay.Process.Pid, 2*clients)
+	awaitDescriptors(t, relay.Process.Pid, func(n int) bool { return n >= 2*clients })
 	took := echoes(t, relay.address())
 	for range 2 { // other programs may hold the processor
 		took = min(took, echoes(t, relay.address()))

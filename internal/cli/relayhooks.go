@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 )
 
 // listenHooks is the trace of FROM: it tells of handshakes that failed too, which no event of the connection does.
@@ -35,7 +36,7 @@ func (r *relaying) listenHooks() *tincan.Trace {
 			r.report.clientFailed(name(c.RemoteAddr()), err)
 		}
 	}
-	return t
+	return narrate.Join(t, r.counters.shown().Trace())
 }
 
 // clientFailed tells of a client that was never served.
@@ -58,6 +59,17 @@ func (r *relaying) dialHooks() *tincan.Trace {
 	return t
 }
 
+// dialTrace is the trace of TO for one client, where the dashboard shows each client's life; else nil.
+func (r *relaying) dialTrace() func(client tincan.Conn) *tincan.Trace {
+	if r.counters.shown() == nil {
+		return nil
+	}
+	all := r.dialHooks()
+	return func(client tincan.Conn) *tincan.Trace {
+		return narrate.Join(all, r.linkOf(client).entry.record.Dialling())
+	}
+}
+
 // pairHooks is the trace of what passes between the two.
 func (r *relaying) pairHooks() *tincan.Trace {
 	t := r.report.hooks()
@@ -71,7 +83,7 @@ func (r *relaying) pairHooks() *tincan.Trace {
 			r.report.note("dropped a message of %d bytes from %s, which can't be sent on by %s", size, name(from), to.Network())
 		}
 	}
-	return t
+	return narrate.Join(t, r.counters.shown().Trace())
 }
 
 const relayMetricsHelp = `tincan_relay_connections_total and _open, tincan_relay_bytes_total by direction

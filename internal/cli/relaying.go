@@ -68,7 +68,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 			l.result, l.target = result, target.String()
 		},
 	}
-	forwarder.Dialer.Trace = r.dialHooks()
+	forwarder.Dialer.Trace, forwarder.DialTrace = r.dialHooks(), r.dialTrace()
 	f.proxies.dialling(&forwarder.Dialer.Config)
 	for _, to := range plan.to {
 		forwarder.Targets = append(forwarder.Targets, to.endpoint)
@@ -84,6 +84,7 @@ func newRelaying(stopping context.Context, p *program, f *relayFlags, plan *rela
 func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 	l := r.linkOf(client)
 	l.joined()
+	l.entry.record.Joined(target, r.targetName(target))
 	if r.report.json {
 		r.report.emit(event{Event: "connected", Local: name(target.LocalAddr()), Remote: name(target.RemoteAddr())})
 	}
@@ -94,6 +95,14 @@ func (r *relaying) prepare(client, target tincan.Conn, o *relay.Options) {
 		o.Limiters = append(o.Limiters, r.total)
 	}
 	o.Tap = r.tap(l, l.recorded(r.recorder, client, target, o))
+}
+
+// targetName is how what a client is relayed to is called.
+func (r *relaying) targetName(target tincan.Conn) string {
+	if to := &r.plan.to[0]; to.isLocal() {
+		return to.word
+	}
+	return name(target.RemoteAddr())
 }
 
 // tap gives what is to see all that passes over l, record among them if there is one; nil where nothing is.
@@ -219,6 +228,7 @@ func (r *relaying) serve(listeners []relayListener) error {
 	}
 	for _, l := range listeners {
 		r.report.listening("", l.addr().String())
+		r.suggestClient(l.addr())
 	}
 	r.notify(true)
 	defer r.notifyStopping()()

@@ -12,6 +12,7 @@ import (
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/internal/capture"
 	"github.com/tincan-ipc/tincan/internal/local"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 	"github.com/tincan-ipc/tincan/relay"
 	"github.com/tincan-ipc/tincan/service"
 )
@@ -107,6 +108,7 @@ func (l *link) end(ctx context.Context, err *error) {
 	*err = reason
 	l.cancel(nil)
 	l.entry.left(reason)
+	l.entry.record.End(reason, side == "to")
 	l.endRecord(side, reason)
 	l.tell(side, reason)
 	if !l.single {
@@ -219,8 +221,10 @@ func (l *link) tell(side string, err error) {
 		}
 		report.emit(e)
 	case report.trace:
-		what := fmt.Sprintf("close %s and %s", l.clientName(), l.target)
-		report.step(what, "close(2)", outcome(fmt.Sprintf("received %d, sent %d", received, sent), 0, err))
+		report.step(narrate.Step{
+			What: fmt.Sprintf("close %s and %s", l.clientName(), l.target), Call: "close(2)",
+			Result: narrate.Outcome(fmt.Sprintf("received %d, sent %d", received, sent), 0, err),
+		})
 	case err != nil && !l.single && l.r.only == nil && !errors.Is(err, errDrained) && !errors.As(err, new(interruptError)):
 		report.note("client %s: %v", l.clientName(), err)
 	}
@@ -238,9 +242,9 @@ func (r *relaying) linkOf(client tincan.Conn) *link {
 // countMessages is a tap that counts what passes.
 func (l *link) countMessages(d relay.Direction, p []byte) {
 	if d == relay.Forward {
-		l.count(int64(len(p)), 0)
+		l.count(int64(len(p)), 0, "recvmsg(2), sendmsg(2)")
 	} else {
-		l.count(0, int64(len(p)))
+		l.count(0, int64(len(p)), "sendmsg(2), recvmsg(2)")
 	}
 }
 
@@ -254,21 +258,23 @@ type linkedStream struct {
 func (c *linkedStream) Unwrap() tincan.Conn { return c.Conn }
 
 // Passed counts what package relay moves on the socket itself.
-func (c *linkedStream) Passed(received, sent int64) { c.link.count(received, sent) }
+func (c *linkedStream) Passed(received, sent int64) { c.link.count(received, sent, "splice(2)") }
 
 func (c *linkedStream) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.link.count(int64(n), 0)
+	c.link.count(int64(n), 0, "")
 	return n, err
 }
 
 func (c *linkedStream) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.link.count(0, int64(n))
+	c.link.count(0, int64(n), "")
 	return n, err
 }
 
-func (l *link) count(received, sent int64) {
+// count counts bytes from and to the client, and what system call moved them; "" stands for read(2) and write(2).
+func (l *link) count(received, sent int64, call string) {
+	l.entry.record.Passed(received, sent, call)
 	l.received.Add(received)
 	l.sent.Add(sent)
 	l.r.counts.received.Add(received)

@@ -153,7 +153,6 @@ func (pl *relayPlan) checkFlags(cmd *cobra.Command) error {
 		flags []string
 	}{
 		{!to.isLocal(), "is for a TO that is dialled", []string{"retry", "backoff", "connect-timeout"}},
-		{cmd.Flags().Changed("retry"), "is for --retry", []string{"backoff"}},
 		{len(pl.to) > 1, "is for several TO", []string{"balance"}},
 		{to.program != nil, "is for exec", []string{"pty"}},
 		{!pl.from.isLocal() || pl.from.mayListen(), "is for a FROM that is listened on", []string{"max-conns", "max-conns-per-source"}},
@@ -164,6 +163,9 @@ func (pl *relayPlan) checkFlags(cmd *cobra.Command) error {
 				return &usageError{problem: "--" + name + " " + rule.why, remedy: "leave it out"}
 			}
 		}
+	}
+	if err := checkBackoff(cmd); err != nil {
+		return err
 	}
 	if to.sole() && pl.from.end != nil && pl.from.end.String() == to.end.String() {
 		return &usageError{problem: to.word + " can't be both sides", remedy: "usage: " + cmd.UseLine()}

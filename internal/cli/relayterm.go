@@ -56,6 +56,7 @@ func (r *relaying) showProgress(l *link) (stop func()) {
 	go func() {
 		defer close(stopped)
 		bar, shown := newProgressBar(r.stderr, size), false // it isn't for what takes but a moment
+		bar.StartWithoutRender()                            // the rates are of the time from here on
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		for {

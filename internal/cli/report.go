@@ -13,12 +13,16 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 )
 
 // reporter is everything that is said on stderr: words, or with --json events,
 // one JSON object a line.
 type reporter struct {
 	json, trace bool // set when the flags are known
+
+	// heard is told of what is listened on, nil without.
+	heard func(service, url string)
 
 	start  time.Time
 	colour bool
@@ -63,7 +67,7 @@ const eventsHelp = `With --json each line of standard error is an event, a JSON 
 (RFC 3339) and "event", and what applies of "url", "service", "local", "remote",
 "side" (local or remote), "received" and "sent" (bytes), "attempt", "seconds",
 "message", "error", "kind", "exit" and "hint"; of message sockets also "type" and
-"identity" of the peer, and "messages". Events are listening, connected,
+"identity" of the peer, and "messages". Events are listening, dashboard, connected,
 accepted, half-closed, closed, refused, retrying, pausing, dropped, note and
 error; --trace adds resolved, connecting, attempted and handshaken, --hex adds
 data with "direction", "offset" and "hex".`
@@ -85,7 +89,7 @@ func (r *reporter) write(text []byte) {
 
 // line writes one line of words, in a colour where the terminal has them.
 func (r *reporter) line(colour, text string) {
-	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+	text = harmless(strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")) // what a peer says may be part of it
 	if r.colour && colour != "" {
 		text = colour + text + "\x1b[0m"
 	}
@@ -109,6 +113,9 @@ func (r *reporter) note(format string, args ...any) {
 
 // listening tells that url is bound.
 func (r *reporter) listening(service, url string) {
+	if r.heard != nil {
+		r.heard(service, url)
+	}
 	if r.json {
 		r.emit(event{Event: "listening", URL: url, Service: service})
 		return
@@ -140,10 +147,5 @@ func (r *reporter) failure(err error) {
 	}
 }
 
-// name writes an address for people; an unnamed Unix peer has none.
-func name(a net.Addr) string {
-	if a == nil || a.String() == "" || a.String() == "@" {
-		return "(unnamed)"
-	}
-	return a.String()
-}
+// name writes an address for people.
+func name(a net.Addr) string { return narrate.Name(a) }

@@ -214,11 +214,16 @@ func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// awaitThat polls, as a file can't be waited on in a way that every system has.
 func awaitThat(ts *testscript.TestScript, what string, done func() bool) {
+	poll(done, func() { ts.Fatalf("waited in vain for %s", what) })
+}
+
+// poll waits for what files and other processes do, which can't be waited on in a way that every system has. It calls
+// late, which is to end the test, when that has taken too long.
+func poll(done func() bool, late func()) {
 	for deadline := time.Now().Add(testPatience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("waited in vain for %s", what)
+			late()
 		}
 	}
 }

@@ -23,6 +23,7 @@ type serveFlags struct {
 	limits                      limitFlags
 	drain, idleTimeout, timeout time.Duration
 	writable                    bool
+	sysinfo                     sysinfoFlags
 }
 
 const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
@@ -65,16 +66,18 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve calc rep+tcp://127.0.0.1:5555
   tincan serve calc nats://127.0.0.1:4222/calc
   printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
+  tincan serve sysinfo --interval 5s --name postgres --pid $$
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	f.limits.add(cmd.Flags())
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
 	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	f.sysinfo.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.writable, "writable", false, "let clients change a state")
 	return cmd
 }
@@ -125,14 +128,12 @@ type binding interface {
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
-	var published *publication
-	if len(args) > 0 {
-		if of, ok := lookupState(args[0]); ok {
-			published = newPublication(of, f)
-		}
-	}
-	if f.writable && published == nil {
+	published := publications(f, args)
+	if f.writable && len(published) == 0 {
 		return &usageError{problem: "--writable is for a state", remedy: "such as that of notify"}
+	}
+	if err := f.sysinfo.check(published); err != nil {
+		return err
 	}
 	hostings, err := planHostings(args, published)
 	if err != nil {
@@ -145,13 +146,20 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	}
 	ctx, stop := p.interrupts.context(ctx)
 	defer stop()
-	stopMetrics, err := p.startMetrics(ctx)
+	stopObserving, err := p.observe(ctx, "serve")
 	if err != nil {
 		return ended(ctx, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	lc := &tincan.ListenConfig{Config: p.config()}
 	f.limits.apply(&lc.Options)
+	ctx, cancel := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel(nil)
+	for _, b := range published {
+		b.start(ctx, p, &running, cancel)
+	}
 	bound, err := p.bindAll(ctx, lc, hostings)
 	if err != nil {
 		return ended(ctx, err)
@@ -159,24 +167,16 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 	if !p.report.json {
 		p.report.write([]byte(tryTable(bound)))
 	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	for _, h := range bound {
+		p.model.Suggest(h.tryLine())
+	}
 	server := service.Server{Drain: f.drain, IdleTimeout: f.idleTimeout, Timeout: f.timeout, Trace: p.serveHooks()}
 	if f.drain == 0 {
 		server.Drain = -1 // its zero is the default
 	}
-	var running sync.WaitGroup
 	for _, h := range bound {
 		running.Go(func() {
 			if err := h.bound.serve(ctx, server); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	if published != nil {
-		running.Go(func() {
-			if err := published.run(ctx, p); err != nil {
 				cancel(err)
 			}
 		})
@@ -189,43 +189,41 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 }
 
 // planHostings reads the arguments: nothing is bound before all are known to be right.
-func planHostings(args []string, published *publication) ([]*hosting, error) {
-	var plan []*hosting
-	if len(args) == 0 {
-		for _, s := range service.Services() {
-			for _, url := range s.Endpoints {
-				h, err := newHosting(s, url)
-				if err != nil {
-					return nil, err
-				}
-				h.optional = true
-				plan = append(plan, h)
-			}
+func planHostings(args []string, published []*publication) ([]*hosting, error) {
+	type hosted struct {
+		service.Service
+		on func(url string) (*hosting, error)
+	}
+	var all []hosted
+	for _, s := range service.Services() {
+		if len(args) == 0 || s.Name == args[0] {
+			all = append(all, hosted{s, func(url string) (*hosting, error) { return newHosting(s, url) }})
 		}
-		return plan, nil
 	}
-	s, ok := service.Lookup(args[0])
-	host := func(url string) (*hosting, error) { return newHosting(s, url) }
-	if published != nil {
-		s, ok, host = published.service(), true, published.hosting
+	for _, b := range published {
+		all = append(all, hosted{b.service(), b.hosting})
 	}
-	if !ok {
+	switch {
+	case len(all) == 0:
 		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
+	case len(args) == 1 && len(all[0].Endpoints) == 0:
+		name := all[0].Name
+		return nil, &usageError{problem: name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", name)}
 	}
-	urls, optional := args[1:], false
-	if len(urls) == 0 {
-		urls, optional = s.Endpoints, true
-	}
-	if len(urls) == 0 {
-		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
-	}
-	for _, url := range urls {
-		h, err := host(url)
-		if err != nil {
-			return nil, err
+	var plan []*hosting
+	for _, s := range all {
+		urls, optional := s.Endpoints, true
+		if len(args) > 1 {
+			urls, optional = args[1:], false
 		}
-		h.optional = optional
-		plan = append(plan, h)
+		for _, url := range urls {
+			h, err := s.on(url)
+			if err != nil {
+				return nil, err
+			}
+			h.optional = optional
+			plan = append(plan, h)
+		}
 	}
 	return plan, nil
 }
@@ -385,7 +383,8 @@ func (b messageBinding) close() error   { return b.ln.Close() }
 
 func (b messageBinding) serve(ctx context.Context, server service.Server) error {
 	// None of the ready services blocks. Limits on a peer's time need a flow for each peer.
-	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0
+	// and so does the dashboard, which lists peers.
+	server.Inline = server.IdleTimeout == 0 && server.Timeout == 0 && b.counted.shown() == nil
 	server.Trace = b.counted.hooks(server.Trace)
 	if server.Inline && datagrams(b.ln.Addr().Network()) { // there are no connections
 		return server.ServeMessages(ctx, b.ln, b.counted.answering(b.handle, true))
@@ -413,12 +412,17 @@ func tryTable(bound []*hosting) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSERVICE\tENDPOINT\tTRY")
 	for _, h := range bound {
-		try := *h.endpoint
-		if e, ok := h.bound.addr().(*tincan.Endpoint); ok {
-			try = *e // with the port that was taken
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.try(&try))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.service.Name, h.url(), h.tryLine())
 	}
 	_ = w.Flush()
 	return b.String()
+}
+
+// tryLine is a line for the shell that tries h where it was bound.
+func (h *hosting) tryLine() string {
+	e := *h.endpoint
+	if bound, ok := h.bound.addr().(*tincan.Endpoint); ok {
+		e = *bound // with the port that was taken
+	}
+	return h.try(&e)
 }

@@ -54,7 +54,7 @@ type socketBinding struct {
 
 // bindSocket makes a REP socket and has it listen.
 func bindSocket(ctx context.Context, lc *tincan.ListenConfig, h *hosting, c *counters) (binding, error) {
-	b := &socketBinding{handle: h.answer}
+	b := &socketBinding{handle: c.timed(h.answer)}
 	o := &pattern.Options{
 		ListenConfig: lc,
 		Linger:       socketLinger,

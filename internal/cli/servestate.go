@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -20,24 +20,17 @@ type stateService struct {
 	name, summary string
 	endpoints     []string // by default
 	// provide changes the table until ctx ends. When it returns before, without an error, the state is served on as it is.
-	provide func(ctx context.Context, p *program, f *serveFlags, t *state.Table) error
+	// It calls begun, as often as it likes, once the table is what a client should find.
+	provide func(ctx context.Context, p *program, f *serveFlags, t *state.Table, begun func()) error
 }
 
 // stateServices are those that there are.
 var stateServices = []stateService{
 	{name: "notify", summary: "tells every client of each change of a state, which standard input gives", provide: provideInput},
+	{name: "sysinfo", summary: "tells what this host and chosen processes do", endpoints: []string{"unix:sysinfo_socket"}, provide: provideSysinfo},
 }
 
-// lookupState finds a state service by its name.
-func lookupState(name string) (stateService, bool) {
-	i := slices.IndexFunc(stateServices, func(s stateService) bool { return s.name == name })
-	if i < 0 {
-		return stateService{}, false
-	}
-	return stateServices[i], true
-}
-
-const stateHelp = `A state (notify) is served over tcp, unix, tls, ws and the like as JSON lines,
+const stateHelp = `A state (notify, sysinfo) is served over tcp, unix, tls, ws and the like as JSON lines,
 or messages, that any language can read; tincan watch shows it. With http or https
 before the URL's address, http://host:port, it is served as /state and /events, and
 with pub+ before the URL of a byte stream on a PUB socket of ZeroMQ. With nats://host:4222/subject
@@ -47,7 +40,9 @@ the whole state, then each change; one that is slow gets the latest of each key.
 
 notify reads changes from standard input, key=value a line: the value is JSON, or else a
 string, and key= alone deletes. A line that is wrong is told with its number and left out.
-The end of input leaves the server running.`
+The end of input leaves the server running.
+
+` + sysinfoHelp
 
 // A publication is a state that is served.
 type publication struct {
@@ -68,15 +63,30 @@ func (b *publication) service() service.Service {
 	return service.Service{Name: b.of.name, Summary: b.of.summary, Endpoints: b.of.endpoints, Stream: b.server.ServeStream}
 }
 
-// run has the state changed until ctx ends, and then lets every client be told of what has been changed.
-func (b *publication) run(ctx context.Context, p *program) error {
-	defer context.AfterFunc(ctx, b.server.Finish)()
-	err := b.of.provide(ctx, p, b.flags, &b.table)
-	if err != nil {
-		return err
+// publications are the states that the arguments of serve ask for.
+func publications(f *serveFlags, args []string) []*publication {
+	var published []*publication
+	for _, of := range stateServices {
+		if len(args) == 0 && len(of.endpoints) > 0 || len(args) > 0 && of.name == args[0] {
+			published = append(published, newPublication(of, f))
+		}
 	}
-	<-ctx.Done()
-	return nil
+	return published
+}
+
+// start has the state changed until ctx ends, and then lets every client be told of what has been changed. It waits until the
+// state is there to be served. running has what goes on, and failed is told what ends it before.
+func (b *publication) start(ctx context.Context, p *program, running *sync.WaitGroup, failed func(error)) {
+	there := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(there) })
+	context.AfterFunc(ctx, b.server.Finish)
+	running.Go(func() {
+		if err := b.of.provide(ctx, p, b.flags, &b.table, begun); err != nil {
+			failed(err)
+		}
+		begun()
+	})
+	<-there
 }
 
 // Forms of an endpoint of a state, beside its own URL.

@@ -199,20 +199,20 @@ func (s *socatStage) says(stdin, want string) {
 // dial connects to what the line listens on, as soon as it does.
 func (s *socatStage) dial(network, address string) net.Conn {
 	s.Helper()
-	for deadline := time.Now().Add(testPatience); ; time.Sleep(5 * time.Millisecond) {
-		c, err := net.Dial(network, address)
-		if err == nil {
-			s.Cleanup(func() { _ = c.Close() })
-			if err := c.SetDeadline(time.Now().Add(testPatience)); err != nil {
-				s.Fatal(err)
-			}
-			return c
-		}
-		if time.Now().After(deadline) {
-			said, _ := os.ReadFile(s.stderr)
-			s.Fatalf("%s: %v\n%s", s.line, err, said)
-		}
+	var c net.Conn
+	var err error
+	poll(func() bool {
+		c, err = net.Dial(network, address)
+		return err == nil
+	}, func() {
+		said, _ := os.ReadFile(s.stderr)
+		s.Fatalf("%s: %v\n%s", s.line, err, said)
+	})
+	s.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(testPatience)); err != nil {
+		s.Fatal(err)
 	}
+	return c
 }
 
 // asks sends a line to a client's side and checks the answer.

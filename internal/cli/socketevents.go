@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/narrate"
 	"github.com/tincan-ipc/tincan/pattern"
 	"github.com/tincan-ipc/tincan/zmtp"
 )
@@ -128,7 +129,7 @@ func (r *reporter) socketEvent(e pattern.Event) {
 	switch e.Kind {
 	case pattern.EventConnected, pattern.EventAccepted:
 		if r.trace {
-			r.step(fmt.Sprintf("%s %s", e.Kind, peer), "", fmt.Sprintf("%s, ZMTP %d.%d, %s", e.Peer.Type, e.Peer.Major, e.Peer.Minor, e.Peer.Mechanism))
+			r.step(narrate.Joined(e, peer))
 		}
 	case pattern.EventHandshakeFailed, pattern.EventRefused, pattern.EventAcceptFailed:
 		r.note("%s, %s: %v", peer, e.Kind, e.Err)
@@ -136,7 +137,7 @@ func (r *reporter) socketEvent(e pattern.Event) {
 		if e.Err != nil {
 			r.note("%s is lost: %v", peer, e.Err)
 		} else if r.trace {
-			r.step("end of "+peer, "read(2) = 0", fmt.Sprintf("received %d messages, sent %d", e.Peer.Received, e.Peer.Sent))
+			r.step(narrate.Left(e, peer))
 		}
 	case pattern.EventRetrying:
 		r.note("%v; trying again until it works", e.Err)

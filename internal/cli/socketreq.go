@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tincan-ipc/tincan/internal/dash"
 	"github.com/tincan-ipc/tincan/pattern"
 )
 
@@ -50,10 +51,12 @@ type asker struct {
 }
 
 func (a asker) Send(ctx context.Context, parts ...[]byte) error {
+	asked := time.Now()
 	reply, err := a.req.Request(ctx, parts...)
 	if err != nil {
 		return err
 	}
+	a.model.Took(dash.Reply, time.Since(asked))
 	return a.print(string(append(a.format.appendLine(nil, reply), '\n')))
 }
 
@@ -180,6 +183,7 @@ func (r *socketRun) replier() (reply replier, atOnce int) {
 
 // answerOne answers one request. That its peer is gone is told, and concerns no other.
 func (r *socketRun) answerOne(ctx context.Context, request *pattern.Request, reply replier) error {
+	asked := time.Now()
 	parts, err := reply(ctx, request.Parts)
 	if errors.Is(err, io.EOF) {
 		return &localError{doing: "read a reply from standard input", err: io.ErrUnexpectedEOF}
@@ -189,7 +193,9 @@ func (r *socketRun) answerOne(ctx context.Context, request *pattern.Request, rep
 	}
 	if err := request.Reply(parts...); err != nil {
 		r.report.note("a reply was not sent: %v", err)
+		return nil
 	}
+	r.model.Took(dash.Reply, time.Since(asked))
 	return nil
 }
 

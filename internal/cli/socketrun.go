@@ -17,6 +17,7 @@ import (
 // A socketRun is one run of a message verb.
 type socketRun struct {
 	*program
+	verb    string
 	flags   *socketFlags
 	format  *partsFormat
 	argv    []string       // of exec -- PROGRAM, may be nil
@@ -86,16 +87,17 @@ func (p *program) runSocket(cmd *cobra.Command, v *socketVerb, f *socketFlags, a
 		ctx, done = context.WithTimeoutCause(ctx, f.timeout, &timeoutError{what: "not done within", after: f.timeout})
 		defer done()
 	}
-	stopMetrics, err := p.startMetrics(ctx)
+	stopObserving, err := p.observe(ctx, v.name)
 	if err != nil {
 		return ended(ctx, err)
 	}
-	defer stopMetrics()
+	defer stopObserving()
 	o := f.options(p, mechanism)
 	o.OnEvent = (&socketTeller{report: p.report, giveUp: cancel}).event
 	r.counted = p.counters.socket(o, label{"type", v.name})
 	s, work := v.open(r, o)
 	r.counted.made(s)
+	r.verb = v.name
 	return r.run(ctx, s, work, listen, dial)
 }
 
@@ -125,6 +127,9 @@ func (r *socketRun) openEndpoints(ctx context.Context, s socket, listen, dial []
 			return err
 		}
 		r.counted.at(addr.String())
+		if bound, ok := addr.(*tincan.Endpoint); ok {
+			r.suggestPeer(r.verb, bound, true)
+		}
 		r.report.listening("", addr.String())
 	}
 	for _, e := range dial {
@@ -132,6 +137,7 @@ func (r *socketRun) openEndpoints(ctx context.Context, s socket, listen, dial []
 			return err
 		}
 		r.counted.at(e.String())
+		r.suggestPeer(r.verb, e, false)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ listens with 0, one that only dials with 128+n.`, eventsHelp,
 		ValidArgsFunction: completeStreams,
 	}
 	p.outputFlags(cmd)
-	p.metricsFlag(cmd)
+	p.observeFlags(cmd)
 	f.add(cmd)
 	if v.counts != "" {
 		f.addCount(cmd, v.counts)

@@ -8,6 +8,7 @@
  *   sizes A,B    bytes of a part; parts P: parts in a message; seed S
  *   answer yes   dealer and pair: return what comes, as rep and router do
  *   to ID        router: ask that peer rather than answer
+ *   upstream yes   xsub: sends, once it has subscribed; xpub: receives
  *   delimiter yes   dealer, router: an empty part before each message
  *   identity ID, topic T
  *   plain-server USER:PASSWORD, plain-client USER:PASSWORD
@@ -33,7 +34,7 @@
 enum { MAX_SIZES = 64, MAX_PARTS = 64, PERIOD = 251, PROBE_MS = 20, LINGER_MS = 10000 };
 
 static struct {
-	int count, parts, seed, answer, delimiter;
+	int count, parts, seed, answer, upstream, delimiter;
 	size_t sizes[MAX_SIZES];
 	int nsizes;
 	const char *to, *topic;
@@ -238,7 +239,10 @@ static void converse(void *s, int type)
 		break;
 	case ZMQ_XPUB:
 		await_subscription(s);
-		send_all(s);
+		for (int i = 0; opt.upstream && i < opt.count; i++)
+			receive_message(s, i, 0);
+		if (!opt.upstream)
+			send_all(s);
 		break;
 	case ZMQ_PULL:
 		receive_all(s, 0);
@@ -250,7 +254,10 @@ static void converse(void *s, int type)
 		break;
 	case ZMQ_XSUB:
 		send_part(s, text, subscription(text, sizeof text), 0);
-		receive_all(s, 1);
+		for (int i = 0; opt.upstream && i < opt.count; i++)
+			send_message(s, i);
+		if (!opt.upstream)
+			receive_all(s, 1);
 		break;
 	case ZMQ_REP:
 		answer(s);
@@ -307,6 +314,8 @@ static void set_option(void *context, void *s, const char *name, char *value)
 			opt.sizes[opt.nsizes++] = strtoul(w, NULL, 10);
 	} else if (strcmp(name, "answer") == 0) {
 		opt.answer = 1;
+	} else if (strcmp(name, "upstream") == 0) {
+		opt.upstream = 1;
 	} else if (strcmp(name, "delimiter") == 0) {
 		opt.delimiter = 1;
 	} else if (strcmp(name, "to") == 0) {

@@ -8,6 +8,7 @@ the same words in every language:
   sizes A,B    bytes of a part; parts P: parts in a message; seed S
   answer yes   dealer and pair: return what comes, as rep and router do
   to ID        router: ask that peer rather than answer
+  upstream yes   xsub: sends, once it has subscribed; xpub: receives
   delimiter yes   dealer, router: an empty part before each message
   identity ID, topic T
   plain-server USER:PASSWORD, plain-client USER:PASSWORD
@@ -44,6 +45,7 @@ class Party:
         self.to = options.get("to", "").encode()
         self.topic = options.get("topic", "").encode()
         self.delimiter = "delimiter" in options
+        self.upstream = "upstream" in options
         self.answers = "answer" in options or self.kind == zmq.REP
         if self.kind == zmq.ROUTER:
             self.answers = not self.to
@@ -127,7 +129,10 @@ class Party:
         if self.kind == zmq.XSUB:
             self.sock.send(b"\1" + self.topic)
 
-        if self.kind in (zmq.PUSH, zmq.PUB, zmq.XPUB):
+        if self.upstream:
+            for i in range(self.count):
+                self.receive(i) if self.kind == zmq.XPUB else self.send(i)
+        elif self.kind in (zmq.PUSH, zmq.PUB, zmq.XPUB):
             self.send_all()
         elif self.kind in (zmq.PULL, zmq.SUB, zmq.XSUB):
             self.receive_all(probes=self.kind != zmq.PULL)
