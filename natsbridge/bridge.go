@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
-	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/pattern"
 )
 
@@ -36,9 +35,8 @@ type Bridge struct {
 	// OnEvent is told what happens. It may be called at once and must not block. Nil is nobody.
 	OnEvent func(Event)
 
-	id     atomic.Pointer[string]
-	peers  atomic.Int64 // those that are bridges
-	events atomic.Uint64
+	id    atomic.Pointer[string]
+	peers atomic.Int64 // those that are bridges
 }
 
 // MaxHops is how many bridges a message may go through.
@@ -305,5 +303,3 @@ func (b *Bridge) Answer(ctx context.Context, nc *nats.Conn, subject string, to *
 		return reply, nil
 	})
 }
-
-var _ tincan.MessageConn = (*conn)(nil)

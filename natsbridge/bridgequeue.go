@@ -92,7 +92,8 @@ func (b *Bridge) settle(ctx context.Context, q *Queue, p pending) bool {
 		select {
 		case <-p.future.Ok():
 			stored = true
-		case <-p.future.Err():
+		case err := <-p.future.Err():
+			q.opts.OnEvent(Event{Kind: EventRetrying, Messages: 1, Err: known(err)})
 		case <-ctx.Done():
 			return false
 		}

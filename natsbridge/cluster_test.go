@@ -183,8 +183,10 @@ func TestQueueOverCluster(t *testing.T) {
 	}
 	files := []string{filepath.Join(t.TempDir(), "0"), filepath.Join(t.TempDir(), "1")}
 	bridges := []*bridgeProcess{
-		{words: []string{"enqueue", url, at[0], files[0]}}, {words: []string{"enqueue", url, at[1], files[1]}},
-		{words: []string{"dequeue", url, out}}, {words: []string{"dequeue", url, out}},
+		{words: []string{"enqueue", url, at[0], files[0]}},
+		{words: []string{"enqueue", url, at[1], files[1]}},
+		{words: []string{"dequeue", url, out}},
+		{words: []string{"dequeue", url, out}},
 	}
 	for _, b := range bridges {
 		if err := b.start(); err != nil {

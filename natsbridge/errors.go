@@ -60,7 +60,8 @@ var kinds = []struct {
 // known is err as a kindError where it is of a kind.
 func known(err error) error {
 	var alert *net.OpError
-	if errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") { // as crypto/tls gives an alert, of which the kind would be hidden
+	alerted := errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") // as crypto/tls gives an alert
+	if alerted || errors.Is(err, nats.ErrTLS) {                                                    // which also is a server that ends the connection where it wants a certificate
 		return &tincan.HandshakeError{Layer: "tls", Err: err}
 	}
 	for _, k := range kinds {

@@ -116,7 +116,7 @@ func isOwn(key string) bool {
 // appendHeaders appends h, without the keys that skip says, as it is on the wire, its keys in order. It gives dst where nothing is left, and leaves
 // out what has no such form.
 func appendHeaders(dst []byte, h nats.Header, skip func(string) bool) []byte {
-	any := false
+	begun := false
 	for _, key := range slices.Sorted(maps.Keys(h)) {
 		if skip(key) || !isKey(key) {
 			continue
@@ -125,13 +125,13 @@ func appendHeaders(dst []byte, h nats.Header, skip func(string) bool) []byte {
 			if !isValue(v) {
 				continue
 			}
-			if !any {
-				dst, any = append(dst, headerLine...), true
+			if !begun {
+				dst, begun = append(dst, headerLine...), true
 			}
 			dst = append(append(append(append(dst, key...), ": "...), v...), "\r\n"...)
 		}
 	}
-	if !any {
+	if !begun {
 		return dst
 	}
 	return append(dst, "\r\n"...)

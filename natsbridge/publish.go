@@ -96,20 +96,18 @@ func NewSubscriber(ctx context.Context, nc *nats.Conn, base string, prefixes ...
 // one, ctx ends or the subscriber is closed ([net.ErrClosed]). [ErrFraming] is one message that was not as its header says: the
 // next call goes on. What has no topic, for it was published under another mapping, is left out. It may be called at once.
 func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
-	for {
-		m, topic, err := s.next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		parts, err := partsOf(m)
-		if err != nil {
-			return nil, framingError(m.Subject, err)
-		}
-		if len(parts) == 1 {
-			return [][]byte{topic, parts[0]}, nil
-		}
-		return append([][]byte{topic}, parts...), nil
+	m, topic, err := s.next(ctx)
+	if err != nil {
+		return nil, err
 	}
+	if len(m.Header) == 0 {
+		return [][]byte{topic, m.Data}, nil
+	}
+	parts, err := partsOf(m)
+	if err != nil {
+		return nil, framingError(m.Subject, err)
+	}
+	return append([][]byte{topic}, parts...), nil
 }
 
 // next gives the next message that is wanted, and its topic.

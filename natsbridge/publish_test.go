@@ -58,8 +58,14 @@ func TestPublish(t *testing.T) {
 	some := subscribe(t, nc, "base", "weather.p", "a.", "a.b", "a.b.c")
 	p := natsbridge.NewPublisher(cluster.Connect(t), "base")
 	messages := [][]string{
-		{"weather.paris", "rain"}, {"weather.rome", "sun"}, {"", "no topic"}, {"a.b.c", "once"}, {"a.\x00 *>", "1", "", "3"},
-		{"a.alone"}, {"x", ""}, {"weather.p", "end"},
+		{"weather.paris", "rain"},
+		{"weather.rome", "sun"},
+		{"", "no topic"},
+		{"a.b.c", "once"},
+		{"a.\x00 *>", "1", "", "3"},
+		{"a.alone"},
+		{"x", ""},
+		{"weather.p", "end"},
 	}
 	for _, m := range messages {
 		if err := p.Publish(bytesOf(m)...); err != nil {

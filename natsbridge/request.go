@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -124,6 +123,3 @@ func remoteError(subject string, reply *nats.Msg) error {
 	}
 	return nil
 }
-
-// isRefused reports whether nobody serves the subject.
-func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

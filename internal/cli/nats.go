@@ -152,7 +152,7 @@ func (b *natsBinding) addr() net.Addr { return natsAddress{b.e} }
 
 func (b *natsBinding) close() error {
 	b.stop()
-	<-b.ended
+	_ = <-b.ended // nothing was served yet
 	return natsbridge.Close(b.nc, time.Second)
 }
 

@@ -18,8 +18,8 @@ import (
 )
 
 // openBucket connects to e and opens its bucket.
-func (p *program) openBucket(ctx context.Context, e *natsbridge.Endpoint, backoff tincan.Backoff) (*nats.Conn, *natsbridge.Bucket, error) {
-	nc, err := p.connectNATS(ctx, e, backoff)
+func openBucket(ctx context.Context, e *natsbridge.Endpoint, o *natsbridge.ConnectOptions) (*nats.Conn, *natsbridge.Bucket, error) {
+	nc, err := natsbridge.Connect(ctx, e, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,11 +41,12 @@ type bucketBinding struct {
 }
 
 func (p *program) bindBucket(ctx context.Context, h *hosting) (binding, error) {
-	nc, bucket, err := p.openBucket(ctx, h.nats, tincan.Backoff{})
+	tell := (&natsTeller{report: p.report}).event
+	nc, bucket, err := openBucket(ctx, h.nats, &natsbridge.ConnectOptions{OnEvent: tell})
 	if err != nil {
 		return nil, err
 	}
-	return &bucketBinding{e: h.nats, nc: nc, bucket: bucket, table: &h.state.table, onEvent: (&natsTeller{report: p.report}).event}, nil
+	return &bucketBinding{e: h.nats, nc: nc, bucket: bucket, table: &h.state.table, onEvent: tell}, nil
 }
 
 func (b *bucketBinding) addr() net.Addr { return natsAddress{b.e} }
@@ -87,7 +88,8 @@ func (p *program) bridgeState(cmd *cobra.Command, f *bridgeFlags, args []string)
 	}
 	ctx, stop := p.interrupts.context(cmd.Context())
 	defer stop()
-	nc, bucket, err := p.openBucket(ctx, e, f.socket.backoff)
+	tell := (&natsTeller{report: p.report}).event
+	nc, bucket, err := openBucket(ctx, e, &natsbridge.ConnectOptions{Backoff: f.socket.backoff, OnEvent: tell})
 	if err != nil {
 		return ended(ctx, err)
 	}
@@ -187,4 +189,51 @@ func unlessEnded(err error) error {
 		return nil
 	}
 	return err
+}
+
+// A closingFollower follows a state until it is closed.
+type closingFollower interface {
+	follower
+	Close() error
+}
+
+// A bucketFollower follows a bucket over a connection of its own.
+type bucketFollower struct {
+	*natsbridge.Follower
+	nc *nats.Conn
+}
+
+func (f *bucketFollower) Close() error {
+	return errors.Join(f.Follower.Close(), natsbridge.Close(f.nc, 0))
+}
+
+// followBucket begins to follow the state in a bucket. Where it is tried again, lost is told why.
+func (w *watching) followBucket(ctx context.Context, lost func(err error, wait time.Duration)) (closingFollower, error) {
+	e, err := natsbridge.ParseEndpoint(w.endpoint)
+	if err != nil {
+		return nil, err
+	}
+	tell := func(e natsbridge.Event) {
+		if e.Err != nil {
+			lost(e.Err, 0)
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		once, cancel := context.WithTimeout(ctx, w.flags.connectTimeout)
+		nc, bucket, err := openBucket(once, e, &natsbridge.ConnectOptions{Backoff: w.flags.backoff, OnEvent: tell})
+		cancel()
+		if err == nil {
+			return &bucketFollower{bucket.Follow(tell, w.flags.keys...), nc}, nil
+		}
+		if !w.retries || !tincan.KindOf(err).Passing() || ctx.Err() != nil {
+			return nil, err
+		}
+		wait := w.flags.backoff.Wait(attempt)
+		lost(err, wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }

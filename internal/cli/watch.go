@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/natsbridge"
 	"github.com/tincan-ipc/tincan/state"
 )
 
@@ -32,7 +33,7 @@ func (p *program) watchCommand() *cobra.Command {
 		Short: "Show published state as it changes",
 		Long: `watch follows the state that "tincan serve notify", "tincan serve sysinfo", or any program that speaks
 the same protocol, publishes at ENDPOINT: a byte stream (tcp, unix, tls, ...), ws, http (its
-/events), or pub+tcp:// and the like for a ZeroMQ PUB socket.
+/events), pub+tcp:// and the like for a ZeroMQ PUB socket, or nats:// for a bucket of NATS.
 
 On a terminal it is a table of every key with its value, how long ago it changed, and the
 past of numbers. Typing filters the keys; the arrows, page up and down, home and end scroll;
@@ -73,7 +74,7 @@ func completeWatch(_ *cobra.Command, args []string, _ string) ([]cobra.Completio
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []cobra.Completion{"tcp://", "unix:", "tls://", "tls+unix:", "ws://", "wss://", "http://", "https://", "pub+tcp://", "pub+unix:"},
+	return []cobra.Completion{"tcp://", "unix:", "tls://", "tls+unix:", "ws://", "wss://", "http://", "https://", "pub+tcp://", "pub+unix:", "nats://"},
 		cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -119,7 +120,13 @@ func (w *watching) onTerminal() bool {
 }
 
 // follow begins to follow the state. Where it is tried again, lost is told why.
-func (w *watching) follow(c tincan.Config, lost func(err error, wait time.Duration)) (*state.Follower, error) {
+func (w *watching) follow(ctx context.Context, c tincan.Config, lost func(err error, wait time.Duration)) (closingFollower, error) {
+	if natsbridge.IsEndpoint(w.endpoint) {
+		return w.followBucket(ctx, func(err error, wait time.Duration) {
+			w.lost.Store(&err)
+			lost(err, wait)
+		})
+	}
 	return state.Follow(w.endpoint, &state.FollowOptions{
 		Prefixes: w.flags.keys,
 		Dialer:   &tincan.Dialer{Config: c, Timeout: w.flags.connectTimeout},
@@ -151,7 +158,7 @@ func (w *watching) showTable(ctx context.Context) error {
 	var c tincan.Config
 	addTransports(&c)
 	links := make(chan watchLink, 1)
-	follower, err := w.follow(c, func(err error, _ time.Duration) {
+	follower, err := w.follow(ctx, c, func(err error, _ time.Duration) {
 		select {
 		case <-links: // nobody has looked at it yet
 		default:
@@ -193,7 +200,7 @@ const (
 	maxUpdates = 4096
 )
 
-// A follower is what feed takes updates from: a [state.Follower].
+// A follower is what feed takes updates from: a [state.Follower] or a [natsbridge.Follower].
 type follower interface {
 	Next(ctx context.Context) (state.Update, error)
 }
@@ -250,7 +257,7 @@ func gather(updates <-chan state.Update, first state.Update) watchUpdates {
 
 // writeLines writes the state, and each change, as lines.
 func (w *watching) writeLines(ctx context.Context) error {
-	follower, err := w.follow(w.config(), w.tellLost)
+	follower, err := w.follow(ctx, w.config(), w.tellLost)
 	if err != nil {
 		return err
 	}

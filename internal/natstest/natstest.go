@@ -149,7 +149,7 @@ func (s *Server) Kill() {
 // A Cluster is one server or several that know each other.
 type Cluster []*Server
 
-// URLs gives the endpoint of subject on all servers, with query where it isn't empty.
+// URL gives the endpoint of subject on all servers, with query where it isn't empty.
 func (c Cluster) URL(subject, query string) string {
 	if query != "" {
 		query = "?" + query
@@ -278,4 +278,9 @@ func (c Cluster) awaitStorage(t testing.TB) {
 	if _, err := nc.Request("$JS.API.STREAM.DELETE.NATSTEST", nil, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// CheckConfig has nats-server read a configuration file.
+func CheckConfig(file string) error {
+	return (&server.Options{}).ProcessConfigFile(file)
 }
