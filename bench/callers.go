@@ -90,35 +90,24 @@ func serveMessages(ctx context.Context, args []string) error {
 
 // callMessages LIBRARY URL CALLERS SIZE SECONDS
 func callMessages(ctx context.Context, args []string) error {
-	if len(args) != 5 {
-		return errUsage
-	}
-	m, at, err := openMessenger(args)
+	l, err := openLoad(args, 5)
 	if err != nil {
 		return err
 	}
-	callers, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	size, limit, err := parseLoad(args[3:])
-	if err != nil {
-		return err
-	}
-	newTrip, err := m.call(ctx, at)
+	newTrip, err := l.call(ctx, l.at)
 	if err != nil {
 		return err
 	}
 	var done atomic.Uint64
-	failed := make(chan error, callers)
-	for i := range callers {
+	failed := make(chan error, l.callers)
+	for i := range l.callers {
 		call, err := newTrip()
 		if err != nil {
 			return err
 		}
 		go func() {
-			message := make([]byte, size)
-			for number := uint64(i); ; number += uint64(callers) { // no two have the same
+			message := make([]byte, l.size)
+			for number := uint64(i); ; number += uint64(l.callers) { // no two have the same
 				if err := askNumbered(call, message, number); err != nil {
 					failed <- err
 					return
@@ -127,7 +116,7 @@ func callMessages(ctx context.Context, args []string) error {
 			}
 		}()
 	}
-	rate, err := countPerSecond(limit, done.Load, failed)
+	rate, err := countPerSecond(l.limit, done.Load, failed)
 	if err != nil {
 		return err
 	}
@@ -137,46 +126,35 @@ func callMessages(ctx context.Context, args []string) error {
 
 // askMessages LIBRARY URL CALLERS SIZE SECONDS
 func askMessages(ctx context.Context, args []string) error {
-	if len(args) != 5 {
-		return errUsage
-	}
-	m, at, err := openMessenger(args)
+	l, err := openLoad(args, 5)
 	if err != nil {
 		return err
 	}
-	callers, err := strconv.Atoi(args[2])
+	ask, reply, err := l.ask(ctx, l.at)
 	if err != nil {
 		return err
 	}
-	size, limit, err := parseLoad(args[3:])
-	if err != nil {
-		return err
-	}
-	ask, reply, err := m.ask(ctx, at)
-	if err != nil {
-		return err
-	}
-	message := make([]byte, size)
+	message := make([]byte, l.size)
 	askNext := func(number uint64) error {
 		setNumber(message, number)
 		return ask(message)
 	}
-	for i := range callers {
+	for i := range l.callers {
 		if err := askNext(uint64(i)); err != nil {
 			return err
 		}
 	}
 	due := uint64(0)
-	rate, err := perSecond(limit, func() error {
+	rate, err := perSecond(l.limit, func() error {
 		got, err := reply()
 		if err == nil {
-			err = mustBe(got, size, due)
+			err = mustBe(got, l.size, due)
 		}
 		if err != nil {
 			return err
 		}
 		due++
-		return askNext(due + uint64(callers) - 1)
+		return askNext(due + uint64(l.callers) - 1)
 	})
 	if err != nil {
 		return err

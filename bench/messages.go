@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -111,6 +112,31 @@ func openMessenger(args []string) (messenger, address, error) {
 	return m, at, err
 }
 
+// A messageLoad is what a party that measures is told.
+type messageLoad struct {
+	messenger
+	at            address
+	callers, size int
+	limit         time.Duration
+}
+
+// openLoad parses LIBRARY URL SIZE SECONDS, and with five arguments LIBRARY URL CALLERS SIZE SECONDS.
+func openLoad(args []string, want int) (l messageLoad, err error) {
+	if len(args) != want {
+		return l, errUsage
+	}
+	if l.messenger, l.at, err = openMessenger(args); err != nil {
+		return l, err
+	}
+	if want == 5 {
+		if l.callers, err = strconv.Atoi(args[2]); err != nil {
+			return l, err
+		}
+	}
+	l.size, l.limit, err = parseLoad(args[want-2:])
+	return l, err
+}
+
 // answerMessages LIBRARY URL
 func answerMessages(ctx context.Context, args []string) error {
 	if len(args) != 2 {
@@ -125,23 +151,16 @@ func answerMessages(ctx context.Context, args []string) error {
 
 // requestMessages LIBRARY URL SIZE SECONDS
 func requestMessages(ctx context.Context, args []string) error {
-	if len(args) != 4 {
-		return errUsage
-	}
-	m, at, err := openMessenger(args)
+	l, err := openLoad(args, 4)
 	if err != nil {
 		return err
 	}
-	size, limit, err := parseLoad(args[2:])
+	request, err := l.request(ctx, l.at)
 	if err != nil {
 		return err
 	}
-	request, err := m.request(ctx, at)
-	if err != nil {
-		return err
-	}
-	message, number := make([]byte, size), uint64(0)
-	return timeTrips(limit, func() error {
+	message, number := make([]byte, l.size), uint64(0)
+	return timeTrips(l.limit, func() error {
 		number++
 		return askNumbered(request, message, number)
 	})
@@ -196,24 +215,17 @@ func pushMessages(ctx context.Context, args []string) error {
 
 // pullMessages LIBRARY URL SIZE SECONDS
 func pullMessages(ctx context.Context, args []string) error {
-	if len(args) != 4 {
-		return errUsage
-	}
-	m, at, err := openMessenger(args)
+	l, err := openLoad(args, 4)
 	if err != nil {
 		return err
 	}
-	size, limit, err := parseLoad(args[2:])
-	if err != nil {
-		return err
-	}
-	pull, err := m.pull(ctx, at)
+	pull, err := l.pull(ctx, l.at)
 	if err != nil {
 		return err
 	}
 	had := func(int, uint64) {}
-	if m.lossyPush {
-		r, err := dialPace(ctx, at, 1)
+	if l.lossyPush {
+		r, err := dialPace(ctx, l.at, 1)
 		if err != nil {
 			return err
 		}
@@ -221,10 +233,10 @@ func pullMessages(ctx context.Context, args []string) error {
 	}
 	had(0, 0)
 	due := uint64(0)
-	rate, err := perSecond(limit, func() error {
+	rate, err := perSecond(l.limit, func() error {
 		message, err := pull()
 		if err == nil {
-			err = mustBe(message, size, due)
+			err = mustBe(message, l.size, due)
 		}
 		if due++; due%countEvery == 0 {
 			had(0, due)

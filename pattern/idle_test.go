@@ -52,7 +52,8 @@ func TestIdlePeers(t *testing.T) {
 			for range peers {
 				askAsPeer(t, addr)
 			}
-			each, ctx := 0, within(t)
+			var each int
+			ctx := within(t)
 			for tick := time.Tick(50 * time.Millisecond); ; <-tick { // a peer that was quiet for a while gives up what it has no use for
 				if each = (resident(t, pid) - before) / peers; each <= most || ctx.Err() != nil {
 					break

@@ -299,16 +299,6 @@ func (q *outbound) recycle(b []byte) {
 	}
 }
 
-// relax gives up the buffers that the queue, which was quiet, keeps for the next messages.
-func (q *outbound) relax() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.spare = nil
-	if len(q.last.buf) == 0 {
-		q.last.buf = nil
-	}
-}
-
 func putBuffer(b []byte) { buffers.Put(&b) }
 
 // work does what a message or command that was queued is owed. It must be

@@ -63,6 +63,16 @@ func (b *prober) probe(s *socket) {
 	}
 }
 
+// relax gives up the buffers that the queue, which was quiet, keeps for the next messages.
+func (q *outbound) relax() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = nil
+	if len(q.last.buf) == 0 {
+		q.last.buf = nil
+	}
+}
+
 func (b *prober) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
