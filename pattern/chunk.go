@@ -143,28 +143,55 @@ func (m *Message) Release() {
 	c.release(1)
 }
 
-// keep copies the message into memory of its own, with one allocation for all bytes, and releases it. Where the chunk holds no
+// keep copies the message into memory of its own and releases it. Where the chunk holds no
 // other message, and isn't used again, nothing is copied.
 func (m *Message) keep() [][]byte {
-	parts := make([][]byte, len(m.Parts))
+	var parts [][]byte
 	if m.last && m.chunk.pool == nil && m.chunk.refs.Load() == 1 {
-		copy(parts, m.Parts)
+		parts = slices.Clone(m.Parts)
 		if m.peer.s.inbox.addressed {
 			parts[0] = slices.Clone(parts[0])
 		}
-		m.Release()
-		return parts
-	}
-	size := 0
-	for _, p := range m.Parts {
-		size += len(p)
-	}
-	buf := make([]byte, 0, size)
-	for i, p := range m.Parts {
-		begin := len(buf)
-		buf = append(buf, p...)
-		parts[i] = buf[begin:len(buf):len(buf)]
+	} else {
+		parts = cloneParts(m.Parts)
 	}
 	m.Release()
 	return parts
+}
+
+// cloneParts copies parts, with one allocation for all bytes.
+func cloneParts(parts [][]byte) [][]byte {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	clones, buf := make([][]byte, len(parts)), make([]byte, 0, size)
+	for i, p := range parts {
+		begin := len(buf)
+		buf = append(buf, p...)
+		clones[i] = buf[begin:len(buf):len(buf)]
+	}
+	return clones
+}
+
+// each gives f the parts of each message of c, which nobody else has, and then frees c. They are valid until f
+// returns, but for what keepParts gives of them.
+func (c *chunk) each(f func(parts [][]byte)) {
+	m := messages.Get().(*Message)
+	for rest := c.buf; len(rest) > 0; {
+		m.Parts, rest = cutMessage(rest, m.few[:0])
+		f(m.Parts)
+	}
+	m.Parts = nil
+	clear(m.few[:])
+	messages.Put(m)
+	c.free()
+}
+
+// keepParts gives parts of a message of c in memory of its own. A message that has c to itself is not copied.
+func (c *chunk) keepParts(parts [][]byte) [][]byte {
+	if c.msgs == 1 && c.pool == nil {
+		return slices.Clone(parts)
+	}
+	return cloneParts(parts)
 }

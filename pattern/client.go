@@ -46,14 +46,18 @@ func (s *Client) Request(ctx context.Context, parts ...[]byte) ([][]byte, error)
 		b.forget(c)
 		return nil, err
 	}
-	b.assign(c.id, p, false)
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if b.forget(c) {
-			return nil, s.fail("receive", ctxError(ctx))
+	b.assign(c, p)
+	if ended := ctx.Done(); ended == nil {
+		<-c.done // a plain receive costs half of a select
+	} else {
+		select {
+		case <-c.done:
+		case <-ended:
+			if b.forget(c) {
+				return nil, s.fail("receive", ctxError(ctx))
+			}
+			<-c.done // it was answered just now
 		}
-		<-c.done // it was answered just now
 	}
 	reply, err := c.reply, c.err
 	b.recycle(c)
@@ -73,8 +77,8 @@ type calls struct {
 
 // A call is one request under way. Whoever takes it from pending fills in reply or err and sends to done.
 type call struct {
-	id    uint64
-	peer  *peer // who has it; nil while that isn't known
+	id    uint64 // 0 once it was taken
+	peer  *peer  // who has it; nil while that isn't known
 	done  chan struct{}
 	reply [][]byte
 	err   error
@@ -117,19 +121,28 @@ func (b *calls) recycle(c *call) {
 func (b *calls) forget(c *call) bool {
 	b.callsMu.Lock()
 	defer b.callsMu.Unlock()
-	_, pending := b.pending[c.id]
-	delete(b.pending, c.id)
+	pending := c.id != 0
+	b.take(c)
 	return pending
 }
 
+// take takes c from pending, if it is there. callsMu is held.
+func (b *calls) take(c *call) {
+	delete(b.pending, c.id)
+	c.id = 0
+}
+
 // assign notes that p has the request, unless it was moved to another meanwhile.
-func (b *calls) assign(id uint64, p *peer, moved bool) {
+func (b *calls) assign(c *call, p *peer) {
 	b.callsMu.Lock()
 	defer b.callsMu.Unlock()
-	c := b.pending[id]
-	if c == nil || c.peer != nil && !moved {
-		return
+	if c.id != 0 && c.peer == nil {
+		b.give(c, p)
 	}
+}
+
+// give is assign for a call that is pending. callsMu is held.
+func (b *calls) give(c *call, p *peer) {
 	c.peer = p
 	if p != nil && p.state == callsLost {
 		b.fail(c, ErrPeerLost)
@@ -143,15 +156,21 @@ var callsLost any = "lost"
 
 // fail ends c with err. callsMu is held.
 func (b *calls) fail(c *call, err error) {
-	delete(b.pending, c.id)
+	b.take(c)
 	c.err = err
 	c.done <- struct{}{}
 }
 
 // moved notes that a request, as frames, lost its peer and went to p; or waits for one, where p is nil.
 func (b *calls) moved(frames []byte, p *peer) {
-	if _, id, _ := cut(frames); len(id) == 8 {
-		b.assign(binary.BigEndian.Uint64(id), p, true)
+	_, id, _ := cut(frames)
+	if len(id) != 8 {
+		return
+	}
+	b.callsMu.Lock()
+	defer b.callsMu.Unlock()
+	if c := b.pending[binary.BigEndian.Uint64(id)]; c != nil {
+		b.give(c, p)
 	}
 }
 
@@ -182,34 +201,33 @@ func (b *calls) end() {
 
 // arrived gives the replies to those who wait for them.
 func (b *calls) arrived(p *peer, c *chunk) {
-	p.s.inbox.each(p, c, func(m *Message) {
-		if len(m.Parts) < 2 || len(m.Parts[1]) > 0 {
-			m.Release()
+	p.s.inbox.passed(p, c)
+	c.each(func(parts [][]byte) {
+		if len(parts) < 2 || len(parts[1]) > 0 {
 			b.s.dropped(p, 1, ErrNoDelimiter)
 			return
 		}
-		id := m.Parts[0]
-		m.Parts = m.Parts[2:]
-		if len(id) != 8 || !b.answered(binary.BigEndian.Uint64(id), p, m) {
+		call := b.answered(p, parts[0])
+		if call == nil {
 			b.s.dropped(p, 1, ErrUnexpectedReply)
+			return
 		}
+		call.reply = c.keepParts(parts[2:])
+		call.done <- struct{}{}
 	})
 }
 
-// answered ends the call of that id with m, which it releases. It is false where p has no such call.
-func (b *calls) answered(id uint64, p *peer, m *Message) bool {
+// answered takes the call of that id from pending. It is nil where p has no such call.
+func (b *calls) answered(p *peer, id []byte) *call {
+	if len(id) != 8 {
+		return nil
+	}
 	b.callsMu.Lock()
-	c := b.pending[id]
-	ok := c != nil && (c.peer == nil || c.peer == p)
-	if ok {
-		delete(b.pending, id)
+	defer b.callsMu.Unlock()
+	c := b.pending[binary.BigEndian.Uint64(id)]
+	if c == nil || c.peer != nil && c.peer != p {
+		return nil
 	}
-	b.callsMu.Unlock()
-	if !ok {
-		m.Release()
-		return false
-	}
-	c.reply = m.keep()
-	c.done <- struct{}{}
-	return true
+	b.take(c)
+	return c
 }

@@ -30,6 +30,10 @@
 // restarts. A handshake has a deadline and holds up nobody else. A
 // peer that breaks a rule of the protocol loses its own connection, and an [Event] names the rule.
 //
+// While a socket and its only peer exchange single messages quickly, one for one, it looks for the next itself before it waits,
+// for 50 µs at most (on Linux). A round trip then takes a fraction of what waking both ends does, at the
+// cost of processor time that nobody else asked for.
+//
 // # Security
 //
 // Without [Options.Security] there is neither authentication nor encryption. With one of

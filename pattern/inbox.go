@@ -214,15 +214,13 @@ func (q *inbox) cutInto(m *Message, p *peer, c *chunk) int {
 	return took
 }
 
-// each gives f each message of c, which is of p and isn't put here, to be released by it. It is for
-// routings that don't keep what arrives; only p's reader calls it.
-func (q *inbox) each(p *peer, c *chunk, f func(*Message)) {
-	for n := c.msgs; n > 0; n-- {
-		m := messages.Get().(*Message)
-		q.mu.Lock()
-		q.cutInto(m, p, c)
-		q.mu.Unlock()
-		f(m)
+// passed counts the messages of c, which is of p and isn't put here.
+func (q *inbox) passed(p *peer, c *chunk) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, counts := range []*Counters{&p.in.counts, &q.counts} {
+		counts.Received += uint64(c.msgs)
+		counts.ReceivedBytes += uint64(len(c.buf))
 	}
 }
 

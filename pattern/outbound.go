@@ -423,15 +423,14 @@ func (p *peer) stopWriting() {
 	q.idle.open()
 }
 
-// earnCredit lets the next sender write by itself. The reader calls it when something has come.
-func (p *peer) earnCredit() {
-	if p.raw == nil {
-		return
-	}
+// earnCredit lets the next sender write by itself, and gives how many messages were sent. The reader calls it when
+// something has come.
+func (p *peer) earnCredit() (sent uint64) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.credit = max(q.credit, 1)
+	return q.counts.Sent
 }
 
 // unsent gives the messages, as frames, of which the system has not taken the last byte. The peer is

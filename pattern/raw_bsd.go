@@ -4,6 +4,17 @@ package pattern
 
 import "github.com/tincan-ipc/tincan/zmtp"
 
+const maxTurns = 0
+
+// A busyPoll is for systems that let a program give its core away.
+type busyPoll struct{}
+
+func (*busyPoll) begin(*reader) bool { return false }
+
+func (*busyPoll) again() bool { return false }
+
+func (*busyPoll) end() {}
+
 // vectors reports whether m can be written from where it lies.
 func (c *rawConn) vectors(*outgoing) bool { return c != nil }
 

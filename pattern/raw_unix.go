@@ -25,6 +25,7 @@ type rawConn struct {
 	r       *reader
 	readErr error
 	onRead  func(fd uintptr) bool
+	poll    busyPoll
 	// unprobed says that the reader waits after a read that gave less than it could, without having been told
 	// that nothing is left. That spares a system call for each message of a dialogue, but an end that came with the
 	// bytes would show only when something else happens: the socket's prober sees to it.
@@ -86,12 +87,14 @@ func (c *rawConn) serve(r *reader) error {
 // readSome reads until nothing is there. False lets it wait, true ends it.
 func (c *rawConn) readSome(fd uintptr) bool {
 	c.unprobed.Store(false)
-	for {
+	for turn := 0; ; {
 		b := c.r.space()
 		n, err := syscall.Read(int(fd), b)
-		switch {
-		case err == syscall.EINTR:
+		if err == syscall.EINTR || err == syscall.EAGAIN && c.poll.again() {
 			continue
+		}
+		c.poll.end()
+		switch {
 		case err == syscall.EAGAIN:
 			c.r.idle()
 			return false
@@ -106,6 +109,9 @@ func (c *rawConn) readSome(fd uintptr) bool {
 			return true
 		}
 		if n < len(b) {
+			if turn++; turn <= maxTurns && c.poll.begin(c.r) {
+				continue
+			}
 			c.unprobed.Store(true)
 			c.r.p.s.prober.expect(c.r.p.s)
 			return false

@@ -37,6 +37,9 @@ type reader struct {
 	msgs  int   // before done
 	parts int   // of the message under way
 	bytes int64 // in them
+
+	sent  uint64 // messages sent when the last came
+	turns int    // how many times in a row one came for one that was sent
 }
 
 // run reads until the connection ends, and says why it did. It is [io.EOF] for an orderly end, and nil where
@@ -98,8 +101,14 @@ func (r *reader) take(n int) error {
 	r.busy = n >= firstRead
 	r.wide = len(r.c.buf) >= smallChunk
 	r.p.beat.note(r.p)
-	r.p.earnCredit()
+	sent := r.p.earnCredit()
 	fault := r.scan()
+	if r.msgs == 1 && sent == r.sent+1 {
+		r.turns++
+	} else {
+		r.turns = 0
+	}
+	r.sent = sent
 	r.deliver()
 	return fault
 }

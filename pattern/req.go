@@ -83,9 +83,17 @@ type exchange struct {
 }
 
 // send queues m with a peer that has no exchange, which then has x.
-func (b *exchanges) send(ctx context.Context, m *outgoing, x *exchange) (p *peer, err error) {
+func (b *exchanges) send(ctx context.Context, m *outgoing, x *exchange) (*peer, error) {
+	if b.s.closing.Load() {
+		return nil, net.ErrClosed
+	}
+	if p, j := b.try(m, x); p != nil {
+		p.work(j, m)
+		return p, nil
+	}
+	var p *peer
 	var j job
-	err = b.s.until(ctx, func() bool {
+	err := b.s.until(ctx, func() bool {
 		if b.s.closing.Load() {
 			return true
 		}
@@ -166,20 +174,18 @@ func (b *exchanges) left(p *peer, unsent []byte) int {
 }
 
 func (b *exchanges) arrived(p *peer, c *chunk) {
-	p.s.inbox.each(p, c, func(m *Message) {
-		if len(m.Parts[0]) > 0 {
-			m.Release()
+	p.s.inbox.passed(p, c)
+	c.each(func(parts [][]byte) {
+		if len(parts[0]) > 0 {
 			b.s.dropped(p, 1, ErrNoDelimiter)
 			return
 		}
 		x := b.take(p)
 		if x == nil {
-			m.Release()
 			b.s.dropped(p, 1, ErrUnexpectedReply)
 			return
 		}
-		m.Parts = m.Parts[1:]
-		x.reply = m.keep()
+		x.reply = c.keepParts(parts[1:])
 		x.done <- struct{}{}
 		b.s.news.raise() // the peer can be asked again
 	})

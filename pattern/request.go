@@ -18,7 +18,6 @@ type Request struct {
 	peer    *peer
 	head    []byte // the envelope and its delimiter, as frames, which the reply begins with
 	replied atomic.Bool
-	few     [32]byte // where head fits in
 }
 
 // Peer describes the peer that asks.
@@ -28,23 +27,27 @@ func (r *Request) Peer() PeerInfo { return r.peer.info() }
 // request has one reply; another is [ErrReplied]. Where the peer has gone the error is [ErrUnroutable],
 // counted. The parts are the caller's again when it returns.
 func (r *Request) Reply(parts ...[]byte) error {
-	s := r.peer.s
 	if r.replied.Swap(true) {
-		return s.fail("send", ErrReplied)
+		return r.peer.s.fail("send", ErrReplied)
 	}
-	if s.closing.Load() {
-		return s.fail("send", net.ErrClosed)
+	return r.peer.reply(r.head, parts)
+}
+
+// reply queues a reply that begins with head, even where there is no room.
+func (p *peer) reply(head []byte, parts [][]byte) error {
+	if p.s.closing.Load() {
+		return p.s.fail("send", net.ErrClosed)
 	}
 	m := message(parts)
-	m.frames, m.forced = r.head, true
-	m.size += len(r.head)
-	v, j := r.peer.enqueue(&m)
+	m.frames, m.forced = head, true
+	m.size += len(head)
+	v, j := p.enqueue(&m)
 	if v == gone {
-		s.count(func(st *Stats) { st.Unroutable++ })
-		return s.fail("send", ErrUnroutable)
+		p.s.count(func(st *Stats) { st.Unroutable++ })
+		return p.s.fail("send", ErrUnroutable)
 	}
-	r.peer.work(j, &m)
-	s.inbox.holdBack(r.peer)
+	p.work(j, &m)
+	p.s.inbox.holdBack(p)
 	return nil
 }
 
@@ -68,31 +71,31 @@ func (r *replier) Recv(ctx context.Context) (*Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		request := &Request{}
-		if r.open(m, request) {
+		if head, ok := r.open(m, make([]byte, 0, 32)); ok {
+			request := &Request{peer: m.peer, head: head}
 			request.Parts = m.keep()
 			return request, nil
 		}
 	}
 }
 
-// open makes a request of m, whose Parts are then the body alone. Where m is none it is released.
-func (r *replier) open(m *Message, request *Request) bool {
+// open takes the envelope and its delimiter off a request's parts, and appends them to head, as frames. What is no
+// request is released.
+func (r *replier) open(m *Message, head []byte) (_ []byte, ok bool) {
 	for i, part := range m.Parts {
 		if len(part) > 0 {
 			continue
 		}
-		request.peer, request.head = m.peer, request.few[:0]
 		for _, part := range m.Parts[:i+1] {
-			request.head = zmtp.AppendFrame(request.head, zmtp.FlagMore, part)
+			head = zmtp.AppendFrame(head, zmtp.FlagMore, part)
 		}
 		m.Parts = m.Parts[i+1:]
-		return true
+		return head, true
 	}
 	p := m.peer
 	m.Release()
 	r.s.dropped(p, 1, ErrNoDelimiter)
-	return false
+	return nil, false
 }
 
 // Serve answers each request with what handle gives, up to [Options.Handlers] at once, until ctx ends or
@@ -135,8 +138,9 @@ func (r *replier) Serve(ctx context.Context, handle func(ctx context.Context, re
 }
 
 func (r *replier) answer(ctx context.Context, m *Message, handle func(context.Context, []byte) ([]byte, error)) {
-	var request Request
-	if !r.open(m, &request) {
+	var few [32]byte // most envelopes are no longer
+	head, ok := r.open(m, few[:0])
+	if !ok {
 		return
 	}
 	defer m.Release()
@@ -150,6 +154,6 @@ func (r *replier) answer(ctx context.Context, m *Message, handle func(context.Co
 	if err != nil {
 		m.peer.kill(err)
 	} else if reply != nil {
-		_ = request.Reply(reply) // a peer that has gone is counted
+		_ = m.peer.reply(head, [][]byte{reply}) // a peer that has gone is counted
 	}
 }
