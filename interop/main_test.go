@@ -44,6 +44,8 @@ var debian = map[string]string{
 	"openssl": "openssl",
 	"node":    "nodejs",
 	"npm":     "npm",
+
+	"chromium": "chromium",
 }
 
 // tool returns the path of a tool.
