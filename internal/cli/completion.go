@@ -65,6 +65,9 @@ func completeServe(_ *cobra.Command, args []string, _ string) ([]cobra.Completio
 	for _, s := range service.Services() {
 		names = append(names, cobra.CompletionWithDesc(s.Name, s.Summary))
 	}
+	for _, s := range stateServices {
+		names = append(names, cobra.CompletionWithDesc(s.name, s.summary))
+	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 

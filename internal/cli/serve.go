@@ -21,6 +21,7 @@ import (
 type serveFlags struct {
 	limits                      limitFlags
 	drain, idleTimeout, timeout time.Duration
+	writable                    bool
 }
 
 const serveMetricsHelp = `tincan_serve_connections_total and _open, tincan_serve_bytes_total by direction (received,
@@ -45,6 +46,8 @@ byte stream: rep+tcp://host:port, rep+unix:path.
 
 Services:
 ` + serviceTable() + `
+` + stateHelp + `
+
 The end of a client's input is a half-close: what it sent is answered whole, then
 the server ends its side too. SIGINT or SIGTERM stops accepting, lets what is in
 flight finish within --drain, and exits with 0; a second signal ends it at once.
@@ -58,6 +61,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
   tincan serve echo tcp://127.0.0.1:0 udp://127.0.0.1:0 unix:echo.sock
   tincan serve calc 'udp://*:10000'
   tincan serve calc rep+tcp://127.0.0.1:5555
+  printf 'door=open\n' | tincan serve notify tcp://127.0.0.1:7070 http://127.0.0.1:7071 pub+tcp://127.0.0.1:7072
   tincan serve hello 'https://*:8443?cert=host.pem&key=host-key.pem'`,
 		ValidArgsFunction: completeServe,
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.serve(cmd.Context(), &f, args) },
@@ -68,6 +72,7 @@ flight finish within --drain, and exits with 0; a second signal ends it at once.
 	cmd.Flags().Var((*drainFlag)(&f.drain), "drain", "after a signal, let what is in flight finish for so long")
 	cmd.Flags().Var((*durationFlag)(&f.idleTimeout), "idle-timeout", "end a connection when nothing has passed for so long")
 	cmd.Flags().Var((*durationFlag)(&f.timeout), "timeout", "end a connection after so long")
+	cmd.Flags().BoolVar(&f.writable, "writable", false, "let clients change a state")
 	return cmd
 }
 
@@ -76,6 +81,9 @@ func serviceTable() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range service.Services() {
 		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, s.Summary, strings.Join(s.Endpoints, " "))
+	}
+	for _, s := range stateServices {
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.name, s.summary, strings.Join(s.endpoints, " "))
 	}
 	_ = w.Flush()
 	return trailing.ReplaceAllString(b.String(), "")
@@ -92,6 +100,9 @@ type hosting struct {
 	optional bool
 	// socket is set where a REP socket is to answer.
 	socket bool
+	// state is what is published, nil for other services; prefix is what its URL has before the endpoint's.
+	state  *publication
+	prefix string
 	// answer handles messages; nil where a byte stream is served.
 	answer service.MessageHandler
 	bound  binding
@@ -108,7 +119,16 @@ type binding interface {
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error {
-	hostings, err := planHostings(args)
+	var published *publication
+	if len(args) > 0 {
+		if of, ok := lookupState(args[0]); ok {
+			published = newPublication(of, f)
+		}
+	}
+	if f.writable && published == nil {
+		return &usageError{problem: "--writable is for a state", remedy: "such as that of notify"}
+	}
+	hostings, err := planHostings(args, published)
 	if err != nil {
 		return err
 	}
@@ -146,6 +166,13 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 			}
 		})
 	}
+	if published != nil {
+		running.Go(func() {
+			if err := published.run(ctx, p); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	running.Wait()
 	if cause := (interruptError{}); errors.As(context.Cause(ctx), &cause) {
 		return nil // a server's orderly end
@@ -154,7 +181,7 @@ func (p *program) serve(ctx context.Context, f *serveFlags, args []string) error
 }
 
 // planHostings reads the arguments: nothing is bound before all are known to be right.
-func planHostings(args []string) ([]*hosting, error) {
+func planHostings(args []string, published *publication) ([]*hosting, error) {
 	var plan []*hosting
 	if len(args) == 0 {
 		for _, s := range service.Services() {
@@ -170,6 +197,10 @@ func planHostings(args []string) ([]*hosting, error) {
 		return plan, nil
 	}
 	s, ok := service.Lookup(args[0])
+	host := func(url string) (*hosting, error) { return newHosting(s, url) }
+	if published != nil {
+		s, ok, host = published.service(), true, published.hosting
+	}
 	if !ok {
 		return nil, &usageError{problem: fmt.Sprintf("unknown service %q", args[0]), remedy: "services are " + strings.Join(serviceNames(), ", ")}
 	}
@@ -181,7 +212,7 @@ func planHostings(args []string) ([]*hosting, error) {
 		return nil, &usageError{problem: s.Name + " has no default endpoint", remedy: fmt.Sprintf("name one: tincan serve %s tcp://127.0.0.1:0", s.Name)}
 	}
 	for _, url := range urls {
-		h, err := newHosting(s, url)
+		h, err := host(url)
 		if err != nil {
 			return nil, err
 		}
@@ -195,6 +226,9 @@ func serviceNames() []string {
 	var names []string
 	for _, s := range service.Services() {
 		names = append(names, s.Name)
+	}
+	for _, s := range stateServices {
+		names = append(names, s.name)
 	}
 	return names
 }
@@ -280,6 +314,9 @@ func (p *program) bindElsewhere(ctx context.Context, lc *tincan.ListenConfig, h 
 }
 
 func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters) (err error) {
+	if h.state != nil {
+		return h.state.bind(ctx, lc, h, c)
+	}
 	if h.socket {
 		h.bound, err = bindSocket(ctx, lc, h, c)
 		return err
@@ -301,6 +338,9 @@ func (h *hosting) bind(ctx context.Context, lc *tincan.ListenConfig, c *counters
 
 // url is what clients dial.
 func (h *hosting) url() string {
+	if h.state != nil {
+		return h.state.url(h)
+	}
 	if h.socket {
 		return socketPrefix + h.bound.addr().String()
 	}

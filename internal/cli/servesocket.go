@@ -33,6 +33,9 @@ func newSocketHosting(s service.Service, url string) (*hosting, error) {
 
 // try gives a line for the shell that uses the service on e.
 func (h *hosting) try(e *tincan.Endpoint) string {
+	if h.state != nil {
+		return h.state.try(h, e)
+	}
 	if h.socket {
 		return "tincan req --format hex " + e.String()
 	}
