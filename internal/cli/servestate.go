@@ -68,6 +68,7 @@ func (b *publication) service() service.Service {
 
 // run has the state changed until ctx ends, and then lets every client be told of what has been changed.
 func (b *publication) run(ctx context.Context, p *program) error {
+	p.publishing(&b.table)
 	defer context.AfterFunc(ctx, b.server.Finish)()
 	err := b.of.provide(ctx, p, b.flags, &b.table)
 	if err != nil {

@@ -140,6 +140,7 @@ async function isUsedByKeys(page) {
   await until("no choice", async () => (await page.textContent("#life-title")) === "Life of a connection");
   assert.ok(await page.evaluate(() => document.activeElement.matches("#connections tbody tr")), "the list has the focus");
   await page.keyboard.press("Home");
+  await until("the first one", async () => (await page.textContent("#life-title")).includes("127.0.0.1"));
   const first = await page.textContent("#life-title");
   await page.keyboard.press("ArrowDown");
   await until("the next one", async () => (await page.textContent("#life-title")) !== first);
