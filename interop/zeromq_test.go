@@ -121,14 +121,17 @@ func debianPython(t *testing.T) string {
 	return built(t, findZeromqPython)
 }
 
-// installNode puts the programs in a folder beside the library that package-lock.json names.
-// zeromq ships its binaries in the package, so that no script of it has to run.
-var installNode = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(buildDir, "node")
+// installNode installs the library of ZeroMQ, which ships its binaries in the package.
+var installNode = sync.OnceValues(func() (string, error) { return npmInstall("node", "zeromq") })
+
+// npmInstall puts the programs of a folder in one beside the library that its package-lock.json names. No script of
+// the library has to run.
+func npmInstall(folder, library string) (string, error) {
+	dir := filepath.Join(buildDir, folder)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
-	files, err := filepath.Glob("node/*.js*")
+	files, err := filepath.Glob(folder + "/*.js*")
 	if err != nil {
 		return "", err
 	}
@@ -144,8 +147,8 @@ var installNode = sync.OnceValues(func() (string, error) {
 	if err := build(dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"); err != nil {
 		return "", err
 	}
-	return dir, build(dir, "node", "-e", "require('zeromq')")
-})
+	return dir, build(dir, "node", "-e", "require('"+library+"')")
+}
 
 func builtNode(t *testing.T) string {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ type observing struct {
 	// model is what the dashboard shows, nil without.
 	model *dash.Model
 	// published gives the state that the verb itself publishes; nil where it has none.
-	published *state.Table
+	published atomic.Pointer[state.Table]
 }
 
 // observeFlags adds --metrics and --dashboard.
@@ -94,7 +95,7 @@ func (p *program) startDashboard(ctx context.Context, verb string) (stop func(),
 	}
 	o := dash.Options{
 		Token: dash.NewToken(), Cookie: "tincan-" + at.Port, Host: e.Host, Anywhere: p.remote, TLS: e.Scheme == "tls+tcp",
-		Published: func() *state.Table { return p.published },
+		Published: p.published.Load,
 	}
 	p.report.dashboard(dashboardURL(&at, o))
 	if p.remote && !loopback(e) {
@@ -272,4 +273,10 @@ func (p *program) suggestClient(at net.Addr) {
 	if e, ok := at.(*tincan.Endpoint); ok && p.model != nil {
 		p.model.Suggest("echo hello | tincan connect " + shellQuote(e))
 	}
+}
+
+// publishing has the dashboard show the state t, which the verb publishes.
+func (p *program) publishing(t *state.Table) {
+	p.published.Store(t)
+	p.model.Publishing()
 }

@@ -78,6 +78,7 @@ func publications(f *serveFlags, args []string) []*publication {
 // state is there to be served. running has what goes on, and failed is told what ends it before.
 func (b *publication) start(ctx context.Context, p *program, running *sync.WaitGroup, failed func(error)) {
 	p.counters.state(&b.server, label{"service", b.of.name})
+	p.publishing(&b.table)
 	there := make(chan struct{})
 	begun := sync.OnceFunc(func() { close(there) })
 	context.AfterFunc(ctx, b.server.Finish)

@@ -203,7 +203,7 @@ func TestPageKeepsToThePolicy(t *testing.T) {
 			target = "/"
 		}
 		answer := ask(h, http.MethodGet, target, withCookie)
-		if kind := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || kind == "" || strings.HasPrefix(kind, "text/plain") {
+		if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || kind == "" || strings.HasPrefix(kind, "text/plain") {
 			t.Errorf("%s: status %d, type %q", name, answer.StatusCode, kind)
 		}
 		text, err := io.ReadAll(answer.Body)

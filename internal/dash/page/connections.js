@@ -121,7 +121,7 @@ export class Connections {
     setText(state.lastChild, ended ? c.outcome : c.state);
     state.title = c.error ?? "";
     setText(peer.firstChild, c.peer);
-    setText(peer.lastChild, [c.target && `→ ${c.target}`, [c.type, c.identity].filter(Boolean).join(" "), who(c)].filter(Boolean).join(" · "));
+    setText(peer.lastChild, [c.target && `→\u00a0${c.target}`, [c.type, c.identity].filter(Boolean).join(" "), who(c)].filter(Boolean).join(" · "));
     peer.title = `${c.role === "accepted" ? "came in at" : "dialled at"} ${c.at}`;
     setText(family, [c.family, ...(c.layers ?? [])].join(", "));
     setText(received, bytes(c.received));
