@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -152,8 +153,7 @@ func (b *natsBinding) addr() net.Addr { return natsAddress{b.e} }
 
 func (b *natsBinding) close() error {
 	b.stop()
-	_ = <-b.ended // nothing was served yet
-	return natsbridge.Close(b.nc, time.Second)
+	return errors.Join(<-b.ended, natsbridge.Close(b.nc, time.Second))
 }
 
 func (b *natsBinding) serve(ctx context.Context, _ service.Server) error {
