@@ -16,7 +16,7 @@ build: ## the static command, bin/tincan
 	$(GOBUILD) -o bin/ ./cmd/tincan
 test: ## every test of every module, with the race detector
 	go test $(RACE) -shuffle=on ./...
-	go test -run 'Idle|SlowReader|Allocat' . ./pattern ./service ./internal/cli # at full size, which the race detector forbids
+	go test -run 'Idle|SlowReader|Allocat|ManyPeers' . ./pattern ./service ./internal/cli # at full size, which the race detector forbids
 	cd bench && go vet ./... && go test ./...
 	@if .ci/deps check interop; then $(MAKE) --no-print-directory interop; else echo 'interop: NOT RUN' >&2; test -z "$$CI"; fi
 interop: ## peers in C, Java, Python and Node, ZeroMQ's among them, socat, ncat, curl, openssl
