@@ -76,6 +76,8 @@ type countedListener struct {
 	served *served
 }
 
+func (l *countedListener) Drain() error { return tincan.Drain(l.Listener) }
+
 func (l *countedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -99,6 +101,8 @@ type countedMessageListener struct {
 	tincan.MessageListener
 	served *served
 }
+
+func (l *countedMessageListener) Drain() error { return tincan.Drain(l.MessageListener) }
 
 func (l *countedMessageListener) Accept(ctx context.Context) (tincan.MessageConn, error) {
 	conn, err := l.MessageListener.Accept(ctx)
