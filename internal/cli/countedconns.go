@@ -142,8 +142,12 @@ type countedStream struct {
 func (c *countedStream) Unwrap() tincan.Conn { return c.Conn }
 
 // Passed counts what package relay moves on the socket itself.
-func (c *countedStream) Passed(received, sent int64) {
-	c.client.count(int(received), int(sent), "splice(2)")
+func (c *countedStream) Passed(received, sent int64, spliced bool) {
+	call := "" // read(2), write(2)
+	if spliced {
+		call = "splice(2)"
+	}
+	c.client.count(int(received), int(sent), call)
 }
 
 func (c *countedStream) Read(p []byte) (int, error) {
