@@ -31,7 +31,7 @@ const drainWait = 10 * time.Millisecond
 // as it was. TCP and Unix streams and packets can, and what runs on them, but not on Windows. A listener that wraps
 // another passes it on by a method Drain that calls this.
 func Drain(l interface{ Addr() net.Addr }) error {
-	err := error(errors.ErrUnsupported)
+	err := errors.ErrUnsupported
 	if d, ok := l.(interface{ Drain() error }); ok {
 		err = d.Drain()
 	}
