@@ -14,7 +14,7 @@ import (
 func (lc *ListenConfig) Adopt(ln net.Listener) *Listener {
 	e := adoptedEndpoint(ln.Addr())
 	if e.Scheme != "" {
-		ln = &boundListener{ln, e}
+		ln = &boundListener{drainable(ln), e}
 	}
 	lc, e = lc.prepare(e)
 	return newListener(lc, e, ln)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -100,7 +101,7 @@ type Listener struct {
 }
 
 func newListener(lc *ListenConfig, e *Endpoint, ln net.Listener) *Listener {
-	l := &Listener{ln: ln, addr: ln.Addr(), trace: lc.trace(), closed: make(chan struct{})}
+	l := &Listener{ln: drainable(ln), addr: ln.Addr(), trace: lc.trace(), closed: make(chan struct{})}
 	if _, layered := e.Under(); !layered {
 		l.guard = newGuard(&e.Options)
 		if f := l.trace.Listening; f != nil {
@@ -117,7 +118,7 @@ const (
 )
 
 // Accept waits for the next connection that the rules allow. Others are
-// refused at once. After Close the error is [net.ErrClosed].
+// refused at once. After Close, and at the end of a Drain, the error is [net.ErrClosed].
 //
 // The connection is the bare one of its family wherever nothing has to be
 // added. A handshake, such as that of TLS, is left to the first Read or Write, or
@@ -182,6 +183,7 @@ type boundListener struct {
 }
 
 func (l *boundListener) Addr() net.Addr { return l.addr }
+func (l *boundListener) Drain() error   { return Drain(l.Listener) }
 
 // joinedListener accepts from several listeners as from one.
 type joinedListener struct {
@@ -190,12 +192,17 @@ type joinedListener struct {
 	conns     chan net.Conn
 	errs      chan error
 	done      chan struct{}
+	ended     chan struct{} // closed when no listener accepts any more
+	accepting atomic.Int32  // how many do
 	start     sync.Once
 	closeOnce sync.Once
 	wg        sync.WaitGroup
 }
 
 func joinListeners(addr *Endpoint, listeners ...net.Listener) net.Listener {
+	for i, ln := range listeners {
+		listeners[i] = drainable(ln)
+	}
 	if len(listeners) == 1 {
 		return &boundListener{listeners[0], addr}
 	}
@@ -205,11 +212,13 @@ func joinListeners(addr *Endpoint, listeners ...net.Listener) net.Listener {
 		conns:     make(chan net.Conn),
 		errs:      make(chan error),
 		done:      make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 }
 
 func (l *joinedListener) Accept() (net.Conn, error) {
 	l.start.Do(func() {
+		l.accepting.Store(int32(len(l.listeners)))
 		for _, ln := range l.listeners {
 			l.wg.Go(func() { l.acceptFrom(ln) })
 		}
@@ -219,14 +228,20 @@ func (l *joinedListener) Accept() (net.Conn, error) {
 		return c, nil
 	case err := <-l.errs:
 		return nil, err
+	case <-l.ended:
 	case <-l.done:
-		return nil, &net.OpError{Op: "accept", Net: l.addr.Scheme, Addr: l.addr, Err: net.ErrClosed}
 	}
+	return nil, &net.OpError{Op: "accept", Net: l.addr.Scheme, Addr: l.addr, Err: net.ErrClosed}
 }
 
 // acceptFrom hands on what ln accepts, and each error, until the end; whoever
 // reads the error decides whether to come back.
 func (l *joinedListener) acceptFrom(ln net.Listener) {
+	defer func() {
+		if l.accepting.Add(-1) == 0 {
+			close(l.ended)
+		}
+	}()
 	for {
 		c, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -247,6 +262,15 @@ func (l *joinedListener) acceptFrom(ln net.Listener) {
 			return
 		}
 	}
+}
+
+// Drain ends each listener's accepting on its own; Accept ends with the last.
+func (l *joinedListener) Drain() error {
+	var errs []error
+	for _, ln := range l.listeners {
+		errs = append(errs, Drain(ln))
+	}
+	return errors.Join(errs...)
 }
 
 func (l *joinedListener) Close() error {

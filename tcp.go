@@ -95,7 +95,7 @@ func (tcpTransport) Listen(ctx context.Context, lc *ListenConfig, e *Endpoint) (
 		}
 		bound := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 		if e.Options.NoDelay == Off {
-			return delayingListener{ln}, bound, nil
+			return delayingListener{ln.(*net.TCPListener)}, bound, nil
 		}
 		return ln, bound, nil
 	}, joinListeners)
@@ -162,14 +162,14 @@ func bindLoopbacks[L interface{ Close() error }, R any](e *Endpoint, bind func(h
 }
 
 // delayingListener leaves Nagle's algorithm on, which the standard library turns off.
-type delayingListener struct{ net.Listener }
+type delayingListener struct{ *net.TCPListener }
 
 func (l delayingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	c, err := l.AcceptTCP()
 	if err != nil {
 		return nil, err
 	}
-	return c, c.(*net.TCPConn).SetNoDelay(false)
+	return c, c.SetNoDelay(false)
 }
 
 // dialContext makes the standard library's dialer report to t.

@@ -66,6 +66,9 @@ func (l *packetListener) opError(err error) error {
 	return ioError("accept", l.l.addr.Network(), nil, l.l.addr, err)
 }
 
+// Drain is for the function [Drain].
+func (l *packetListener) Drain() error { return Drain(l.l) }
+
 // Close removes the path and ends Accept. Accepted connections live on.
 func (l *packetListener) Close() error {
 	l.guard.release()

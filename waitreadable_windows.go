@@ -21,3 +21,6 @@ func waitReadable(c syscall.RawConn) error {
 	}
 	return nil // another error is what the next read will tell
 }
+
+// readable can't tell.
+func readable(syscall.RawConn) (bool, error) { return false, errors.ErrUnsupported }

@@ -76,6 +76,8 @@ type headerListener struct {
 	trace  *tincan.Trace
 }
 
+func (l *headerListener) Drain() error { return tincan.Drain(l.Listener) }
+
 func (l *headerListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {

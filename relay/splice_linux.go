@@ -35,8 +35,10 @@ type kernelPath struct {
 	err error
 }
 
-// A counter is a connection that counts what goes past its Read and Write, as a server's does.
-type counter interface{ Passed(received, sent int64) }
+// A counter is a connection that counts what goes past its Read and Write, as a server's does, by splice(2) or by read(2) and write(2).
+type counter interface {
+	Passed(received, sent int64, spliced bool)
+}
 
 // spliceCall is [splice], but in a test.
 var spliceCall = splice
@@ -88,15 +90,15 @@ func isStreamSocket(raw syscall.RawConn) (ok bool) {
 func (m *mover) readsLazily() bool { return m.kernel.src != nil }
 
 // received and sent tell who counts.
-func (m *mover) received(n int) {
+func (m *mover) received(n int, spliced bool) {
 	if c := m.kernel.srcCounts; c != nil {
-		c.Passed(int64(n), 0)
+		c.Passed(int64(n), 0, spliced)
 	}
 }
 
-func (m *mover) sent(n int) {
+func (m *mover) sent(n int, spliced bool) {
 	if c := m.kernel.dstCounts; c != nil {
-		c.Passed(0, int64(n))
+		c.Passed(0, int64(n), spliced)
 	}
 }
 
@@ -111,7 +113,7 @@ func (m *mover) readLazily() error {
 	case len(m.piece) == 0:
 		err = io.EOF
 	default:
-		m.received(len(m.piece))
+		m.received(len(m.piece), false)
 		return nil
 	}
 	return m.receiveError(err)
@@ -138,7 +140,7 @@ func (m *mover) write() error {
 	}
 	whole := len(m.piece)
 	err := k.dst.Write(k.tryWrite)
-	m.sent(whole - len(m.piece))
+	m.sent(whole-len(m.piece), false)
 	if err != nil {
 		return err
 	}
@@ -192,7 +194,7 @@ func (m *mover) splice() error {
 		} else {
 			small = 0
 		}
-		m.received(k.n)
+		m.received(k.n, true)
 		err := m.drain()
 		pipes.put(k.p, k.n == 0)
 		k.p = nil
@@ -256,7 +258,7 @@ func (m *mover) drain() error {
 	}
 	sent := whole - k.n
 	m.pair.passed(m.d, sent)
-	m.sent(sent)
+	m.sent(sent, true)
 	spliced.Add(int64(sent))
 	if cannotSplice(k.err) {
 		k.refused = true

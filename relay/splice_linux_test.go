@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -330,5 +331,60 @@ func TestSpliceManyFlows(t *testing.T) {
 	}
 	if pipes.count > maxPipes {
 		t.Errorf("%d pipes", pipes.count)
+	}
+}
+
+// callsConn notes how bytes went past its Read and Write.
+type callsConn struct {
+	net.Conn
+	spliced, copied atomic.Int64
+}
+
+func (c *callsConn) Unwrap() tincan.Conn { return c.Conn }
+
+func (c *callsConn) Passed(received, sent int64, spliced bool) {
+	if spliced {
+		c.spliced.Add(received + sent)
+	} else {
+		c.copied.Add(received + sent)
+	}
+}
+
+// A connection that counts is told that small pieces cost a read and a write, and that bulk was spliced.
+func TestPassedTellsTheCall(t *testing.T) {
+	a, first := socketPair(t, "tcp")
+	b, second := socketPair(t, "unix")
+	client := &callsConn{Conn: first}
+	done := make(chan error, 1)
+	go func() {
+		_, err := Streams(t.Context(), client, second, nil)
+		done <- err
+	}()
+	for range 10 {
+		for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+			if _, err := io.WriteString(way[0], "hello"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(way[1], make([]byte, len("hello"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const size = 16 << 20
+	go func() {
+		_, _ = a.Write(bulk(size))
+		_ = tincan.CloseWrite(a)
+	}()
+	if n, err := io.Copy(io.Discard, b); n != size || err != nil {
+		t.Errorf("%d of %d bytes: %v", n, size, err)
+	}
+	_ = b.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	small := int64(2 * 10 * len("hello"))
+	copied, spliced := client.copied.Load(), client.spliced.Load()
+	if copied < small || spliced < size/2 || copied+spliced != size+small {
+		t.Errorf("told of %d bytes copied and %d spliced, of %d small and %d bulk", copied, spliced, small, size)
 	}
 }

@@ -222,7 +222,7 @@ type watchedConn struct {
 }
 
 // Passed counts bytes that went past Read and Write: package relay moves them on the socket itself.
-func (w *watchedConn) Passed(received, sent int64) { w.c.passed(received, sent) }
+func (w *watchedConn) Passed(received, sent int64, _ bool) { w.c.passed(received, sent) }
 
 // Unwrap shows the capability functions the connection inside.
 func (w *watchedConn) Unwrap() tincan.Conn { return w.Conn }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -47,17 +48,16 @@ func (s *Server) ServeMessageConns(ctx context.Context, l tincan.MessageListener
 
 // serveMessages runs accept, with a context that ends when accepting must, and drains.
 func (g *group) serveMessages(ctx context.Context, l tincan.MessageListener, accept func(accepting context.Context) error) error {
-	stop, accepting := l.Close, ctx
 	if sharesSocket(l) {
 		// Closing the listener would end the flows that are to be drained, and
 		// what its socket has received is still to be answered.
 		defer func() { _ = l.Close() }()
-		stop = func() error { return nil }
-		var cancel context.CancelFunc
-		accepting, cancel = endLater(ctx, min(drainQuiet, g.drainLimit()))
+		accepting, cancel := endLater(ctx, min(drainQuiet, g.drainLimit()))
 		defer cancel()
+		return g.run(ctx, stopping{begin: func() {}, end: func() {}}, func() error { return accept(accepting) })
 	}
-	return g.run(ctx, stop, func() error { return accept(accepting) })
+	accepting := context.WithoutCancel(ctx) // what ends it is that l gives no more
+	return g.run(ctx, g.drainListener(l), func() error { return accept(accepting) })
 }
 
 // acceptMessages serves each connection by handle, until accepting ends.
@@ -72,9 +72,9 @@ func (g *group) acceptMessages(accepting context.Context, l tincan.MessageListen
 			return err
 		case err != nil:
 			continue
-		case !g.takeSlot(accepting):
+		case !g.takeSlot():
 			turnAway(conn)
-			return accepting.Err()
+			return net.ErrClosed
 		}
 		pause.reset()
 		g.start(conn, func(c *connection) error { return handle(c, conn) })

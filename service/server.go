@@ -41,8 +41,8 @@ type Server struct {
 	MaxRequest tincan.Size
 	// Slots, where it isn't nil, bounds by its capacity how many connections are served at once by all
 	// servers that share it; it must be empty at first. Further ones wait, one of each listener accepted and the others in
-	// the system's queue: so clients wait where their handler would find no descriptor. Those that wait when
-	// the drain begins are turned away. Peers that share a socket, as those of datagrams do, aren't bounded.
+	// the system's queue: so clients wait where their handler would find no descriptor. Those for which
+	// there is no slot when the drain begins are turned away. Peers that share a socket, as those of datagrams do, aren't bounded.
 	Slots chan struct{}
 	// Trace is told of HalfClosed and Closed, and with Inline, where there is
 	// no connection to close, by Refused of each request that its handler failed on.
@@ -80,12 +80,13 @@ func (e *PanicError) Unwrap() error {
 // Serve accepts from l and runs h for each connection in a goroutine of its
 // own, handshakes included, so that no client holds up or harms another.
 //
-// It blocks until ctx ends or l fails, closes l, and then drains: what is
-// under way may go on for s.Drain, and what is left is aborted. When Serve
+// It blocks until ctx ends or l fails, and then drains: what is under way, and
+// what the system has accepted before by [tincan.Drain], may go on for s.Drain, and what
+// is left is aborted. It closes l as soon as nothing is queued. When Serve
 // returns, every handler has. The error is nil after ctx ended, else l's.
 func (s *Server) Serve(ctx context.Context, l net.Listener, h StreamHandler) error {
 	g := newGroup(ctx, s)
-	return g.run(ctx, l.Close, func() error {
+	return g.run(ctx, g.drainListener(l), func() error {
 		g.slots = g.server.Slots
 		for pause := (pause{}); ; {
 			conn, err := l.Accept()
@@ -94,9 +95,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h StreamHandler) err
 				return err
 			case err != nil:
 				continue
-			case !g.takeSlot(ctx):
+			case !g.takeSlot():
 				turnAway(conn)
-				return ctx.Err()
+				return net.ErrClosed
 			}
 			pause.reset()
 			g.start(conn, func(c *connection) error { return h(c, c.stream(conn)) })
@@ -148,22 +149,53 @@ func (g *group) drainLimit() time.Duration {
 	return max(g.server.Drain, 0)
 }
 
-// run accepts until that fails or ctx ends, calls stop to end it, and drains.
-func (g *group) run(ctx context.Context, stop, accept func() error) error {
+// A stopping is how accepting ends.
+type stopping struct {
+	begin func() // makes accept end, when ctx has
+	end   func() // releases what it accepted from, before the drain is waited for
+}
+
+// drainListener has l give what is queued already, where it can, and closes it.
+func (g *group) drainListener(l interface {
+	Addr() net.Addr
+	Close() error
+},
+) stopping {
+	shut := func() { _ = l.Close() }
+	var late *time.Timer
+	return stopping{
+		begin: func() {
+			if limit := g.drainLimit(); limit > 0 && tincan.Drain(l) == nil {
+				late = time.AfterFunc(limit, shut)
+			} else {
+				shut()
+			}
+		},
+		end: func() {
+			if late != nil {
+				late.Stop()
+			}
+			shut()
+		},
+	}
+}
+
+// run accepts until that fails or ctx ends, and drains.
+func (g *group) run(ctx context.Context, stop stopping, accept func() error) error {
 	stopped := make(chan struct{})
 	forget := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		g.beginDrain()
-		_ = stop() // nothing is lost: no connection was accepted
+		stop.begin()
 	})
 	err := accept()
 	if forget() {
 		g.beginDrain()
-		_ = stop()
 	} else {
 		<-stopped
 		err = nil
 	}
+	stop.end()
 	g.drain()
 	return err
 }
@@ -220,15 +252,20 @@ func (g *group) start(conn tincan.Conn, handle func(*connection) error) {
 	go c.serve(handle) // without the frames of wg.Go, with which an idle peer's stack outgrows 2 KiB
 }
 
-// takeSlot waits until one more connection may be served, and reports false where ctx ended first.
-func (g *group) takeSlot(ctx context.Context) bool {
+// takeSlot waits until one more connection may be served, and reports false where none may when the drain begins.
+func (g *group) takeSlot() bool {
 	if g.slots == nil {
 		return true
 	}
 	select {
+	case g.slots <- struct{}{}: // in the drain too
+		return true
+	default:
+	}
+	select {
 	case g.slots <- struct{}{}:
 		return true
-	case <-ctx.Done():
+	case <-g.draining:
 		return false
 	}
 }

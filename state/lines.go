@@ -3,7 +3,9 @@ package state
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/frame"
@@ -33,8 +35,37 @@ func lineDialer(e *tincan.Endpoint) (lineDial, error) {
 		if err != nil {
 			return nil, err
 		}
-		return frame.NewConn(conn, frame.Line, int(o.MaxLine)), nil
+		return frame.NewConn(&tailConn{Conn: conn}, frame.Line, int(o.MaxLine)), nil
 	}, nil
+}
+
+// A tailConn knows whether its stream ended inside a line, which package frame gives as one: a line that
+// is no object, because the rest of it never came, is not the server's fault.
+type tailConn struct {
+	net.Conn
+	cut, ended bool
+}
+
+func (c *tailConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.cut = p[n-1] != '\n'
+	}
+	c.ended = errors.Is(err, io.EOF)
+	return n, err
+}
+
+// Unwrap shows the capability functions the connection inside.
+func (c *tailConn) Unwrap() tincan.Conn { return c.Conn }
+
+// endedInLine reports whether conn ended inside a line. It is for whoever reads.
+func endedInLine(conn tincan.MessageConn) bool {
+	framed, ok := conn.(*frame.Conn)
+	if !ok {
+		return false // a message is whole
+	}
+	tail := framed.Unwrap().(*tailConn)
+	return tail.ended && tail.cut
 }
 
 // A lineSource reads the server's lines.
@@ -74,7 +105,7 @@ func keysLine(list []string) []byte {
 	return line
 }
 
-// next gives the next update. An end of the connection is [io.ErrUnexpectedEOF], for a state has none.
+// next gives the next update. An end of the connection is [io.ErrUnexpectedEOF], for a state has none, in a line too.
 func (s *lineSource) next() (Update, error) {
 	for {
 		line, err := s.lines.next(context.Background())
@@ -89,6 +120,8 @@ func (s *lineSource) next() (Update, error) {
 		}
 		u, err := parseUpdate(line)
 		switch {
+		case errors.Is(err, ErrProtocol) && endedInLine(s.conn):
+			return Update{}, io.ErrUnexpectedEOF
 		case err != nil:
 			return Update{}, err
 		case s.skip == 0:

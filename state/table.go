@@ -68,14 +68,14 @@ func (t *Table) Set(key string, value any) error {
 	if err != nil {
 		return err
 	}
-	return t.apply([]edit{e})
+	_, err = t.apply([]edit{e})
+	return err
 }
 
 // Delete takes key away, and reports whether it was there.
 func (t *Table) Delete(key string) bool {
-	before := t.Seq()
-	_ = t.apply([]edit{{key: key}}) // what takes away is never too much
-	return t.Seq() > before
+	made, _ := t.apply([]edit{{key: key}}) // what takes away is never too much
+	return made > 0
 }
 
 // Apply sets all values and takes the keys of deleted away, which need not be there, or where one of them is wrong does nothing and
@@ -97,7 +97,8 @@ func (t *Table) Apply(values map[string]any, deleted ...string) error {
 		}
 		edits = append(edits, e)
 	}
-	return t.apply(edits)
+	_, err := t.apply(edits)
+	return err
 }
 
 // edit checks a key and encodes its value.
@@ -191,17 +192,19 @@ func (t *Table) valuesLocked(p prefixes) []*change {
 	return list
 }
 
-// apply makes all edits, or none where there is no room.
-func (t *Table) apply(edits []edit) error {
+// apply makes all edits, or none where there is no room, and tells how many were changes.
+func (t *Table) apply(edits []edit) (made int, err error) {
 	t.mu.Lock()
 	if err := t.fits(edits); err != nil {
 		t.mu.Unlock()
-		return err
+		return 0, err
 	}
+	before := t.seq
 	at := time.Now().UTC()
 	for _, e := range edits {
 		t.change(e, at)
 	}
+	made = int(t.seq - before)
 	t.compact()
 	woken := t.woken
 	t.woken = nil
@@ -215,7 +218,7 @@ func (t *Table) apply(edits []edit) error {
 	if t.woken == nil {
 		t.woken = woken[:0]
 	}
-	return nil
+	return made, nil
 }
 
 // fits tells whether there is room for edits. mu is held.

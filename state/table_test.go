@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -282,6 +284,33 @@ func TestWireForms(t *testing.T) {
 		if err != nil || u.Change.Key != p.c.key || string(u.Change.Value) != string(p.c.value) || u.Change.Deleted() != (p.c.value == nil) ||
 			u.Change.Time.Format(timeFormat) != p.c.at.Format(timeFormat) {
 			t.Errorf("it is read as %+v, %v", u.Change, err)
+		}
+	}
+}
+
+// TestDeleteTellsOfItsOwnChange: what others change meanwhile is not this key's going.
+func TestDeleteTellsOfItsOwnChange(t *testing.T) {
+	var table Table
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = table.Set("other", i)
+			}
+		}
+	})
+	defer others.Wait()
+	defer close(stop)
+	for table.Len() == 0 {
+		runtime.Gosched()
+	}
+	for i := range 20_000 {
+		if table.Delete("no such") {
+			t.Fatalf("call %d reports a key that was never there", i)
 		}
 	}
 }

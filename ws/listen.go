@@ -43,7 +43,7 @@ func (l *listener) Addr() net.Addr { return l.addr }
 type messageListener struct {
 	*listener
 	start     sync.Once
-	accepted  chan accepted
+	accepted  chan accepted // closed when there will be no more
 	done      chan struct{} // closed by Close
 	wg        sync.WaitGroup
 	closeOnce sync.Once
@@ -64,11 +64,15 @@ func (l *messageListener) Accept(ctx context.Context) (tincan.MessageConn, error
 	err := ctx.Err()
 	if err == nil {
 		select {
-		case a := <-l.accepted:
-			if a.err != nil {
+		case a, more := <-l.accepted:
+			switch {
+			case !more:
+				err = net.ErrClosed
+			case a.err != nil:
 				return nil, a.err
+			default:
+				return newMessages(a.lower, l.e, l.trace), nil
 			}
-			return newMessages(a.lower, l.e, l.trace), nil
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-l.done:
@@ -79,6 +83,7 @@ func (l *messageListener) Accept(ctx context.Context) (tincan.MessageConn, error
 }
 
 func (l *messageListener) acceptAll() {
+	defer close(l.accepted)
 	for {
 		lower, err := l.Listener.Accept()
 		if errors.Is(err, net.ErrClosed) {

@@ -76,6 +76,8 @@ type countedListener struct {
 	served *served
 }
 
+func (l *countedListener) Drain() error { return tincan.Drain(l.Listener) }
+
 func (l *countedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -99,6 +101,8 @@ type countedMessageListener struct {
 	tincan.MessageListener
 	served *served
 }
+
+func (l *countedMessageListener) Drain() error { return tincan.Drain(l.MessageListener) }
 
 func (l *countedMessageListener) Accept(ctx context.Context) (tincan.MessageConn, error) {
 	conn, err := l.MessageListener.Accept(ctx)
@@ -138,8 +142,12 @@ type countedStream struct {
 func (c *countedStream) Unwrap() tincan.Conn { return c.Conn }
 
 // Passed counts what package relay moves on the socket itself.
-func (c *countedStream) Passed(received, sent int64) {
-	c.client.count(int(received), int(sent), "splice(2)")
+func (c *countedStream) Passed(received, sent int64, spliced bool) {
+	call := "" // read(2), write(2)
+	if spliced {
+		call = "splice(2)"
+	}
+	c.client.count(int(received), int(sent), call)
 }
 
 func (c *countedStream) Read(p []byte) (int, error) {

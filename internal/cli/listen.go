@@ -140,10 +140,10 @@ func (l *listener) run(ctx context.Context, e *tincan.Endpoint) error {
 	}
 	defer ln.Close()
 	l.listening(ln.Addr())
-	defer context.AfterFunc(l.stopping, func() { _ = ln.Close() })()
 	if l.flags.keepOpen {
 		return l.serveMany(ctx, e, ln)
 	}
+	defer context.AfterFunc(l.stopping, func() { _ = ln.Close() })()
 	return l.serveOne(ctx, e, ln)
 }
 
@@ -213,9 +213,15 @@ func (l *listener) serveMany(ctx context.Context, e *tincan.Endpoint, ln *tincan
 	late := l.awaitFirst(func() { l.cancel(&timeoutError{what: "no client came within", after: l.flags.connectTimeout}) })
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
+	defer context.AfterFunc(l.stopping, func() { // who has come already is served within the drain
+		if l.flags.drain <= 0 || tincan.Drain(ln) != nil {
+			_ = ln.Close()
+		}
+	})()
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
+			_ = ln.Close()
 			if l.stopping.Err() != nil {
 				clients.Wait()
 				return context.Cause(l.stopping)

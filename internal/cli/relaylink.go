@@ -258,7 +258,13 @@ type linkedStream struct {
 func (c *linkedStream) Unwrap() tincan.Conn { return c.Conn }
 
 // Passed counts what package relay moves on the socket itself.
-func (c *linkedStream) Passed(received, sent int64) { c.link.count(received, sent, "splice(2)") }
+func (c *linkedStream) Passed(received, sent int64, spliced bool) {
+	call := ""
+	if spliced {
+		call = "splice(2)"
+	}
+	c.link.count(received, sent, call)
+}
 
 func (c *linkedStream) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

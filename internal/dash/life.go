@@ -41,8 +41,10 @@ type step struct {
 	Call   string  `json:"call,omitempty"`
 	Result string  `json:"result,omitempty"`
 	Failed bool    `json:"failed,omitempty"`
-	Bytes  int64   `json:"bytes,omitempty"`
-	Calls  int64   `json:"calls,omitempty"`
+	// Network is what the step goes over where that need not be the connection's own family, as that to a target.
+	Network string `json:"network,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"`
+	Calls   int64  `json:"calls,omitempty"`
 	// Messages count for the peer of a message socket.
 	Messages int64 `json:"messages,omitempty"`
 }
@@ -79,8 +81,16 @@ func (l *life) value() lifeValue {
 func (l *life) add(s narrate.Step, side string, at time.Duration) {
 	l.append(step{
 		At: milliseconds(at), Kind: string(s.Kind), Side: side, Way: way(s),
-		What: s.What, Call: s.Call, Result: s.Result, Failed: s.Err != nil,
+		What: s.What, Call: s.Call, Result: s.Result, Failed: s.Err != nil, Network: network(s, side),
 	})
+}
+
+// network names what s goes over, as step's Network.
+func network(s narrate.Step, side string) string {
+	if s.Network == "" && side == sideTarget && s.Conn != nil {
+		return s.Conn.LocalAddr().Network()
+	}
+	return s.Network
 }
 
 func (l *life) append(s step) {

@@ -199,6 +199,28 @@ func TestRelayedConnectionHasItsTargetsSteps(t *testing.T) {
 	})
 }
 
+// TestStepsTellTheirNetwork: a client of TCP may be relayed to a Unix socket.
+func TestStepsTellTheirNetwork(t *testing.T) {
+	run(t, func(s *stage) {
+		client := newConn(5000)
+		s.model.Trace().Accepted(listener, client)
+		record := s.model.Conn(client)
+		dial := record.Dialling()
+		dial.Connecting("unix", "/run/app")
+		dial.Connected("unix", "/run/app", time.Millisecond, nil)
+		record.Joined(newConn(6000), "unix:///run/app")
+		record.Passed(5, 0, "")
+		defer s.model.follow(1)()
+		var networks []string
+		for _, step := range get[lifeValue](s, "life.1").Steps {
+			networks = append(networks, step.Kind+" "+step.Network)
+		}
+		if diff := cmp.Diff([]string{"accept ", "socket unix", "connect unix", "connected unix", "receive "}, networks); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestEndedConnectionsAgeOut(t *testing.T) {
 	run(t, func(s *stage) {
 		trace := s.model.Trace()

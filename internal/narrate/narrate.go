@@ -47,6 +47,8 @@ type Step struct {
 	Side tincan.Side
 	// Layer is what a Handshake was of.
 	Layer string
+	// Network is what is connected over, such as "unix", of Socket, Connect and Connected.
+	Network string
 	// Took is how long it took, 0 where that is not known.
 	Took time.Duration
 	// Received and Sent are the bytes of a connection that ended.
@@ -62,11 +64,11 @@ func Steps(tell func(Step)) *tincan.Trace {
 			tell(Step{Kind: Resolve, What: "resolve " + host, Call: "getaddrinfo(3)", Result: Outcome(strings.Join(addrs, " "), took, err), Took: took, Err: err})
 		},
 		Connecting: func(network, addr string) {
-			tell(Step{Kind: Socket, What: "socket " + network, Call: "socket(2)"})
-			tell(Step{Kind: Connect, What: "connect " + addr, Call: "connect(2)"})
+			tell(Step{Kind: Socket, What: "socket " + network, Call: "socket(2)", Network: network})
+			tell(Step{Kind: Connect, What: "connect " + addr, Call: "connect(2)", Network: network})
 		},
-		Connected: func(_, addr string, took time.Duration, err error) {
-			tell(Step{Kind: Connected, What: "connected " + addr, Call: "connect(2)", Result: Outcome("", took, err), Took: took, Err: err})
+		Connected: func(network, addr string, took time.Duration, err error) {
+			tell(Step{Kind: Connected, What: "connected " + addr, Call: "connect(2)", Result: Outcome("", took, err), Network: network, Took: took, Err: err})
 		},
 		Handshaken: func(c tincan.Conn, layer string, took time.Duration, err error) {
 			tell(Step{

@@ -96,7 +96,7 @@ async function showsAConnection(page) {
   });
   assert.deepEqual(await steps(page), [
     "accept in accept(2)", "socket self socket(2)", "connect out connect(2)", "connected in connect(2)",
-    "receive in splice(2)", "send out splice(2)",
+    "receive in read(2), write(2)", "send out read(2), write(2)",
     "half-close in read(2) = 0", "half-close out shutdown(2)", "half-close in read(2) = 0", "half-close out shutdown(2)",
     "close out close(2)",
   ]);

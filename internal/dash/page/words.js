@@ -17,8 +17,17 @@ const kinds = {
 };
 
 const ends = {
-  in: "The peer has ended its sending side (FIN): read(2) gives 0, the end of the stream. The other direction still works.",
+  in: "The peer has ended its sending side (over TCP by FIN): read(2) gives 0, the end of the stream. The other direction still works.",
   out: "This side ends its sending with shutdown(2): the peer reads the end of the stream, and can still send.",
+};
+
+// A Unix socket sends no packets: its peer is in the same kernel.
+const unix = {
+  connect: "The kernel looks for the listening socket of that name. No packet is sent: the new connection goes straight into its queue, and where that is full the program waits or is refused.",
+  connected: "The connection stands: the other end waits in the queue of the listening socket. The peer's program may not have accepted it yet.",
+  send: "Bytes are put straight into the peer's receive buffer. write(2) returns when they are there, not when the peer's program has read them.",
+  close: "The descriptor is given back. What was sent is in the peer's receive buffer already; behind it the peer reads the end.",
+  reset: "The connection was cut, as by a peer that closed with bytes unread: reading or writing fails with ECONNRESET or EPIPE.",
 };
 
 const datagrams = {
@@ -35,13 +44,14 @@ const messages = {
 
 /** explain says in a sentence or two what a step means. */
 export function explain(step, family = "") {
+  const network = step.network ?? (step.side === "target" ? "" : family);
   if (step.kind === "half-close") return ends[step.way];
   if (step.call?.startsWith("splice")) return "The kernel moves the bytes from one socket to the other through a pipe: they never enter the program's memory.";
   if (step.messages && messages[step.kind]) return messages[step.kind];
   if (/^(udp|unixgram)/.test(family) && datagrams[step.kind]) return datagrams[step.kind];
   if (step.kind === "handshake" && /ZMTP/.test(step.result ?? "")) return messages.handshake;
   if (step.kind === "close" && step.failed) return "The connection did not end in order. Where the family can, it is closed by a reset, so that the peer does not take what it got for the whole.";
-  return kinds[step.kind] ?? "";
+  return (/unix/.test(network) && unix[step.kind]) || (kinds[step.kind] ?? "");
 }
 
 /** What is measured, by the names of the published values. */
