@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -14,11 +17,23 @@ import (
 type Publisher struct {
 	nc     *nats.Conn
 	topics Topics
+	seed   maphash.Seed
+	made   [madeSubjects]atomic.Pointer[madeSubject]
 }
+
+// A publisher keeps the subjects that it has made last, each at a place that its topic's hash says: few
+// topics are published often. Long topics are not worth it.
+const (
+	madeSubjects = 256
+	madeLength   = 64
+)
+
+// A madeSubject is the subject of a topic.
+type madeSubject struct{ topic, subject string }
 
 // NewPublisher makes a publisher of topics under the subject base.
 func NewPublisher(nc *nats.Conn, base string) *Publisher {
-	return &Publisher{nc: nc, topics: Topics{Base: base}}
+	return &Publisher{nc: nc, topics: Topics{Base: base}, seed: maphash.MakeSeed()}
 }
 
 // Publish sends a message: parts[0] is its topic, which becomes the subject as [Topics] says, and the others are what it holds.
@@ -31,9 +46,23 @@ func (p *Publisher) Publish(parts ...[]byte) error {
 	if len(parts) == 0 {
 		parts = [][]byte{nil}
 	}
-	m := nats.Msg{Subject: p.topics.Subject(parts[0])}
+	m := nats.Msg{Subject: p.subject(parts[0])}
 	setParts(&m, parts[1:])
 	return p.publish(&m)
+}
+
+// subject gives the subject of topic.
+func (p *Publisher) subject(topic []byte) string {
+	if len(topic) > madeLength {
+		return p.topics.Subject(topic)
+	}
+	place := &p.made[maphash.Bytes(p.seed, topic)%madeSubjects]
+	if made := place.Load(); made != nil && made.topic == string(topic) {
+		return made.subject
+	}
+	made := &madeSubject{topic: string(topic), subject: p.topics.Subject(topic)}
+	place.Store(made)
+	return made.subject
 }
 
 func (p *Publisher) publish(m *nats.Msg) error {
@@ -96,12 +125,17 @@ func NewSubscriber(ctx context.Context, nc *nats.Conn, base string, prefixes ...
 // one, ctx ends or the subscriber is closed ([net.ErrClosed]). [ErrFraming] is one message that was not as its header says: the
 // next call goes on. What has no topic, for it was published under another mapping, is left out. It may be called at once.
 func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
-	m, topic, err := s.next(ctx)
+	var got struct { // in one piece of memory: most messages have one part behind a short topic
+		parts [2][]byte
+		topic [32]byte
+	}
+	m, topic, err := s.next(ctx, got.topic[:0])
 	if err != nil {
 		return nil, err
 	}
 	if len(m.Header) == 0 {
-		return [][]byte{topic, m.Data}, nil
+		got.parts = [2][]byte{slices.Clip(topic), m.Data}
+		return got.parts[:], nil
 	}
 	parts, err := partsOf(m)
 	if err != nil {
@@ -110,8 +144,8 @@ func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
 	return append([][]byte{topic}, parts...), nil
 }
 
-// next gives the next message that is wanted, and its topic.
-func (s *Subscriber) next(ctx context.Context) (*nats.Msg, []byte, error) {
+// next gives the next message that is wanted, and its topic, which it appends to dst.
+func (s *Subscriber) next(ctx context.Context, dst []byte) (*nats.Msg, []byte, error) {
 	for {
 		var m *nats.Msg
 		select { // what has come is given first
@@ -128,7 +162,7 @@ func (s *Subscriber) next(ctx context.Context) (*nats.Msg, []byte, error) {
 		if m == nil { // nc was closed
 			return nil, nil, fail("receive", s.topics.Base, net.ErrClosed)
 		}
-		topic, err := s.topics.Topic(m.Subject)
+		topic, err := s.topics.appendTopic(dst, m.Subject)
 		if err == nil && s.wants(topic) {
 			return m, topic, nil
 		}

@@ -66,15 +66,16 @@ func isPlain(c byte) bool { return c > ' ' && c < 0x7f && c != '*' && c != '>' &
 
 // Topic gives the topic of a subject. The error is for one that Subject doesn't give.
 func (t Topics) Topic(subject string) ([]byte, error) {
+	return t.appendTopic(make([]byte, 0, max(len(subject)-len(t.Base), 0)), subject)
+}
+
+// appendTopic appends the topic of a subject to topic. In an error it gives nil.
+func (t Topics) appendTopic(topic []byte, subject string) ([]byte, error) {
 	tokens, ok := strings.CutPrefix(subject, t.Base)
 	if !ok || len(tokens) < 2 || tokens[0] != '.' {
 		return nil, errTopic
 	}
-	return topicOf(tokens[1:])
-}
-
-func topicOf(tokens string) ([]byte, error) {
-	topic := make([]byte, 0, len(tokens))
+	tokens = tokens[1:]
 	start := true // of a token
 	for i := 0; i < len(tokens); i++ {
 		c := tokens[i]
