@@ -83,6 +83,8 @@ func natsbridgeRequestWith(ctx context.Context, at address, o *natsbridge.Reques
 	if err != nil {
 		return nil, err
 	}
+	stopped := ctx.Done()
+	ctx = context.WithoutCancel(ctx) // as NATS's requests, of which only the time ends the wait
 	request := func(body []byte) ([]byte, error) {
 		return natsbridge.Request(ctx, c, "echo", body, o)
 	}
@@ -93,7 +95,7 @@ func natsbridgeRequestWith(ctx context.Context, at address, o *natsbridge.Reques
 		}
 		select {
 		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
+		case <-stopped:
 			return nil, err
 		}
 	}
@@ -105,9 +107,10 @@ func natsbridgeReceive(ctx context.Context, at address, topics ...string) (recei
 		return nil, err
 	}
 	s, err := natsbridge.NewSubscriber(ctx, c, "bench", topics...)
+	var parts [][]byte
 	return func() ([]byte, error) {
-		parts, err := s.Recv(ctx)
-		if err != nil {
+		var err error
+		if parts, err = s.RecvInto(ctx, parts); err != nil {
 			return nil, err
 		}
 		return parts[1], nil

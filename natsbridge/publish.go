@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -129,19 +128,31 @@ func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
 		parts [2][]byte
 		topic [32]byte
 	}
-	m, topic, err := s.next(ctx, got.topic[:0])
+	got.parts[0] = got.topic[:0:len(got.topic)]
+	return s.RecvInto(ctx, got.parts[:])
+}
+
+// RecvInto is [Subscriber.Recv] without new memory for the topic and the list of parts: it uses that of dst, parts which an earlier call gave, or
+// nil. It gives what it made of dst, which is valid until dst is used again; the parts behind the topic are the caller's to keep. After
+// an error dst can be used again.
+func (s *Subscriber) RecvInto(ctx context.Context, dst [][]byte) ([][]byte, error) {
+	var topic []byte
+	if len(dst) > 0 {
+		topic = dst[0][:0]
+	}
+	m, topic, err := s.next(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
+	dst = append(dst[:0], topic)
 	if len(m.Header) == 0 {
-		got.parts = [2][]byte{slices.Clip(topic), m.Data}
-		return got.parts[:], nil
+		return append(dst, m.Data), nil
 	}
 	parts, err := partsOf(m)
 	if err != nil {
 		return nil, framingError(m.Subject, err)
 	}
-	return append([][]byte{topic}, parts...), nil
+	return append(dst, parts...), nil
 }
 
 // next gives the next message that is wanted, and its topic, which it appends to dst.

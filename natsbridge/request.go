@@ -60,6 +60,13 @@ func exchange(ctx context.Context, nc *nats.Conn, m *nats.Msg, o *RequestOptions
 		if timeout <= 0 {
 			timeout = DefaultTimeout
 		}
+		if ctx.Done() == nil && !o.Idempotent { // nothing else ends it, and a timer does for that
+			told := time.Duration(0)
+			if tell {
+				told = timeout
+			}
+			return once(nc, m, told, func(m *nats.Msg) (*nats.Msg, error) { return nc.RequestMsg(m, timeout) })
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
@@ -95,18 +102,28 @@ func (o *RequestOptions) attempt(ctx context.Context, nc *nats.Conn, m *nats.Msg
 		ctx, cancel = context.WithTimeout(ctx, try)
 		defer cancel()
 	}
+	told := time.Duration(0)
+	if tell {
+		deadline, _ := ctx.Deadline()
+		told = max(time.Until(deadline), 1)
+	}
+	return once(nc, m, told, func(m *nats.Msg) (*nats.Msg, error) { return nc.RequestMsgWithContext(ctx, m) })
+}
+
+// once sends m by send, which waits for the reply, with told, unless that is 0, as how long it does.
+func once(nc *nats.Conn, m *nats.Msg, told time.Duration, send func(*nats.Msg) (*nats.Msg, error)) (*nats.Msg, error) {
 	if nc.IsReconnecting() { // it would be sent when the connection is back, and nobody may wait for it then
 		return nil, fail("request", m.Subject, nats.ErrConnectionReconnecting)
 	}
-	if tell {
-		m = withTimeout(ctx, m)
+	if told > 0 {
+		m = withTimeout(m, told)
 	}
 	if err := tooLong(nc, m); err != nil {
 		return nil, fail("request", m.Subject, err)
 	}
-	reply, err := nc.RequestMsgWithContext(ctx, m)
+	reply, err := send(m)
 	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 			err = os.ErrDeadlineExceeded
 		}
 		return nil, fail("request", m.Subject, err)
@@ -114,12 +131,11 @@ func (o *RequestOptions) attempt(ctx context.Context, nc *nats.Conn, m *nats.Msg
 	return reply, remoteError(m.Subject, reply)
 }
 
-// withTimeout gives m with a header that tells how far the deadline of ctx is, which it has.
-func withTimeout(ctx context.Context, m *nats.Msg) *nats.Msg {
+// withTimeout gives m with a header that tells how long its reply is waited for.
+func withTimeout(m *nats.Msg, timeout time.Duration) *nats.Msg {
 	sent := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: make(nats.Header, len(m.Header)+1)}
 	maps.Copy(sent.Header, m.Header)
-	deadline, _ := ctx.Deadline()
-	sent.Header[headerTimeout] = []string{strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)}
+	sent.Header[headerTimeout] = []string{strconv.FormatInt(max(timeout.Milliseconds(), 1), 10)}
 	return sent
 }
 
