@@ -47,14 +47,15 @@ type (
 
 // messengers are those in Go, by the names that parties know them by.
 var messengers = map[string]messenger{
-	"net":     netMessenger,
-	"net/rpc": netRPCMessenger,
-	"mangos":  mangosMessenger,
-	"zmq4":    zmq4Messenger,
-	"NATS":    natsMessenger,
-	bridged:   natsbridgeMessenger,
-	"gRPC":    grpcMessenger,
-	"ttrpc":   ttrpcMessenger,
+	"net":       netMessenger,
+	"net/rpc":   netRPCMessenger,
+	"mangos":    mangosMessenger,
+	"zmq4":      zmq4Messenger,
+	"NATS":      natsMessenger,
+	bridged:     natsbridgeMessenger,
+	bridgedTold: natsbridgeToldMessenger,
+	"gRPC":      grpcMessenger,
+	"ttrpc":     ttrpcMessenger,
 
 	"tincan": patternMessenger, "tincan inline": patternInline, "tincan dealer": patternDealer,
 }

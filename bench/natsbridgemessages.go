@@ -12,8 +12,12 @@ import (
 	"github.com/tincan-ipc/tincan/natsbridge"
 )
 
-// bridged is the name of package natsbridge among the messengers.
-const bridged = "natsbridge"
+// The names of package natsbridge among the messengers: bridged does what NATS does, bridgedTold
+// sends its deadline with each request.
+const (
+	bridged     = "natsbridge"
+	bridgedTold = "natsbridge, deadline"
+)
 
 // natsbridgeMessenger does what natsMessenger does, on the same server, through package natsbridge.
 var natsbridgeMessenger = messenger{
@@ -24,7 +28,8 @@ var natsbridgeMessenger = messenger{
 			return nil, err
 		}
 		p := natsbridge.NewPublisher(c, "bench")
-		return func(message []byte) error { return p.Publish([]byte("flow"), message) }, nil
+		topic := []byte("flow")
+		return func(message []byte) error { return p.Publish(topic, message) }, nil
 	},
 	pull: func(ctx context.Context, at address) (receive, error) { return natsbridgeReceive(ctx, at, "flow") },
 	publish: func(ctx context.Context, at address) (send, error) {
@@ -39,6 +44,11 @@ var natsbridgeMessenger = messenger{
 		return natsbridgeReceive(ctx, at, topics...)
 	},
 	lossyPush: true,
+}
+
+// natsbridgeToldMessenger is for requests alone.
+var natsbridgeToldMessenger = messenger{
+	answer: natsbridgeAnswer, request: natsbridgeRequestTold, serve: natsbridgeAnswer, call: shared(natsbridgeRequestTold),
 }
 
 func natsbridgeConnect(ctx context.Context, at address) (*nats.Conn, error) {
@@ -58,13 +68,25 @@ func natsbridgeAnswer(ctx context.Context, at address) error {
 	return natsbridge.Serve(ctx, c, "echo", echo, &natsbridge.ServeOptions{Handlers: 1}) // as NATS answers: where it receives
 }
 
+// natsbridgeRequest bounds each request where it waits, as NATS does.
 func natsbridgeRequest(ctx context.Context, at address) (trip, error) {
+	return natsbridgeRequestWith(ctx, at, nil)
+}
+
+// natsbridgeRequestTold also tells who answers how long is waited, which NATS has nothing for.
+func natsbridgeRequestTold(ctx context.Context, at address) (trip, error) {
+	return natsbridgeRequestWith(ctx, at, &natsbridge.RequestOptions{Timeout: 10 * time.Second})
+}
+
+func natsbridgeRequestWith(ctx context.Context, at address, o *natsbridge.RequestOptions) (trip, error) {
 	c, err := natsbridgeConnect(ctx, at)
 	if err != nil {
 		return nil, err
 	}
+	stopped := ctx.Done()
+	ctx = context.WithoutCancel(ctx) // as NATS's requests, of which only the time ends the wait
 	request := func(body []byte) ([]byte, error) {
-		return natsbridge.Request(ctx, c, "echo", body, &natsbridge.RequestOptions{Timeout: 10 * time.Second})
+		return natsbridge.Request(ctx, c, "echo", body, o)
 	}
 	for { // until who answers has subscribed
 		_, err := request(nil)
@@ -73,7 +95,7 @@ func natsbridgeRequest(ctx context.Context, at address) (trip, error) {
 		}
 		select {
 		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
+		case <-stopped:
 			return nil, err
 		}
 	}
@@ -85,9 +107,10 @@ func natsbridgeReceive(ctx context.Context, at address, topics ...string) (recei
 		return nil, err
 	}
 	s, err := natsbridge.NewSubscriber(ctx, c, "bench", topics...)
+	var parts [][]byte
 	return func() ([]byte, error) {
-		parts, err := s.Recv(ctx)
-		if err != nil {
+		var err error
+		if parts, err = s.RecvInto(ctx, parts); err != nil {
 			return nil, err
 		}
 		return parts[1], nil
@@ -95,7 +118,9 @@ func natsbridgeReceive(ctx context.Context, at address, topics ...string) (recei
 }
 
 // onNATS tells the libraries that go through a server.
-func onNATS(library string) bool { return library == "NATS" || library == bridged }
+func onNATS(library string) bool {
+	return library == "NATS" || library == bridged || library == bridgedTold
+}
 
 // natsSuite compares package natsbridge with nats.go on the same server.
 func natsSuite() suite {
@@ -105,8 +130,8 @@ func natsSuite() suite {
 		works: func(o options) []work {
 			var works []work
 			for _, p := range []placement{same, split} {
-				trips := work{metric: metric{unit: "us", less: true}, contenders: []contender{tripsBetween(o, "NATS", "NATS"), tripsBetween(o, bridged, bridged)}}
-				callers := work{metric: metric{unit: "k/s"}, contenders: []contender{callersOf(o, "NATS"), callersOf(o, bridged)}}
+				trips := work{metric: metric{unit: "us", less: true}, contenders: []contender{tripsBetween(o, "NATS", "NATS"), tripsBetween(o, bridged, bridged), tripsBetween(o, bridgedTold, bridgedTold)}}
+				callers := work{metric: metric{unit: "k/s"}, contenders: []contender{callersOf(o, "NATS"), callersOf(o, bridged), callersOf(o, bridgedTold)}}
 				flow := work{metric: metric{unit: "k/s"}, contenders: []contender{flowBetween(o, 64, "NATS", "NATS"), flowBetween(o, 64, bridged, bridged)}}
 				fan := work{metric: metric{unit: "k/s"}, contenders: []contender{fanOutOf(o, "NATS", 10, 1), fanOutOf(o, bridged, 10, 1)}}
 				for _, w := range []struct {

@@ -16,16 +16,19 @@ var natsMessenger = messenger{
 	answer: natsAnswer, request: natsRequest, serve: natsAnswer, call: shared(natsRequest),
 	push: func(_ context.Context, at address) (send, error) {
 		c, err := nats.Connect(at.natsURL())
-		return func(message []byte) error { return c.Publish("flow", message) }, err
+		return func(message []byte) error { return c.Publish("bench.flow", message) }, err
 	},
-	pull: func(_ context.Context, at address) (receive, error) { return natsReceive(at, "flow") },
+	pull: func(_ context.Context, at address) (receive, error) { return natsReceive(at, "bench.flow") },
 	publish: func(_ context.Context, at address) (send, error) {
 		c, err := nats.Connect(at.natsURL())
 		return func(message []byte) error {
-			return c.Publish(string(message[:topicSize]), message[topicSize:])
+			return c.Publish("bench."+string(message[:topicSize]), message[topicSize:])
 		}, err
 	},
 	subscribe: func(_ context.Context, at address, topics []string) (receive, error) {
+		for i, t := range topics {
+			topics[i] = "bench." + t
+		}
 		return natsReceive(at, topics...)
 	},
 	lossyPush: true,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,7 +139,7 @@ func (t *target) describe(m metric, base string) string {
 	if t.absolute {
 		return fmt.Sprintf("%s %g %s%s", sign, t.limit, m.unit, ahead)
 	}
-	return fmt.Sprintf("%s %g x %s%s", sign, t.limit, base, ahead)
+	return fmt.Sprintf("%s %g x %s%s", sign, math.Round(t.limit*100)/100, base, ahead)
 }
 
 // A command is a program and its arguments; the lab knows where the program is.

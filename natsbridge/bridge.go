@@ -168,7 +168,7 @@ func (b *Bridge) Publish(ctx context.Context, from pattern.Receiver, nc *nats.Co
 		if err != nil {
 			return unless(ctx, err)
 		}
-		msg := nats.Msg{Subject: p.topics.Subject(m.Parts[0])}
+		msg := nats.Msg{Subject: p.subject(m.Parts[0])}
 		if err = b.fromSocket(&msg, m.Parts[1:]); err == nil {
 			err = p.publish(&msg)
 		}
@@ -200,12 +200,13 @@ func (b *Bridge) Subscribe(ctx context.Context, nc *nats.Conn, base string, to p
 		ready()
 	}
 	var dropped uint64
+	var topic []byte // its memory serves one message after the other
 	for n := 0; ; n++ {
 		if n%1024 == 0 {
 			dropped = b.tellDropped(s, dropped)
 		}
-		m, topic, err := s.next(ctx)
-		if err != nil {
+		var m *nats.Msg
+		if m, topic, err = s.next(ctx, topic[:0]); err != nil {
 			b.tellDropped(s, dropped)
 			return unless(ctx, err)
 		}
@@ -261,12 +262,20 @@ type Replier interface {
 	Recv(ctx context.Context) (*pattern.Request, error)
 }
 
+// timeout is Timeout or its default.
+func (b *Bridge) timeout() time.Duration {
+	if b.Timeout > 0 {
+		return b.Timeout
+	}
+	return DefaultTimeout
+}
+
 func (b *Bridge) ask(ctx context.Context, r *pattern.Request, nc *nats.Conn, subject string) error {
 	m := &nats.Msg{Subject: subject}
 	if err := b.fromSocket(m, r.Parts); err != nil {
 		return err
 	}
-	reply, err := exchange(ctx, nc, m, &RequestOptions{Timeout: b.Timeout})
+	reply, err := exchange(ctx, nc, m, &RequestOptions{Timeout: b.timeout()})
 	if err != nil {
 		return err
 	}
@@ -288,11 +297,7 @@ func (b *Bridge) Answer(ctx context.Context, nc *nats.Conn, subject string, to *
 		if err != nil {
 			return nil, err
 		}
-		timeout := b.Timeout
-		if timeout <= 0 {
-			timeout = DefaultTimeout
-		}
-		ctx, cancel := context.WithTimeout(ctx, timeout)
+		ctx, cancel := context.WithTimeout(ctx, b.timeout())
 		defer cancel()
 		got, err := to.Request(ctx, parts...)
 		if err != nil {

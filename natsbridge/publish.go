@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -14,11 +16,23 @@ import (
 type Publisher struct {
 	nc     *nats.Conn
 	topics Topics
+	seed   maphash.Seed
+	made   [madeSubjects]atomic.Pointer[madeSubject]
 }
+
+// A publisher keeps the subjects that it has made last, each at a place that its topic's hash says: few
+// topics are published often. Long topics are not worth it.
+const (
+	madeSubjects = 256
+	madeLength   = 64
+)
+
+// A madeSubject is the subject of a topic.
+type madeSubject struct{ topic, subject string }
 
 // NewPublisher makes a publisher of topics under the subject base.
 func NewPublisher(nc *nats.Conn, base string) *Publisher {
-	return &Publisher{nc: nc, topics: Topics{Base: base}}
+	return &Publisher{nc: nc, topics: Topics{Base: base}, seed: maphash.MakeSeed()}
 }
 
 // Publish sends a message: parts[0] is its topic, which becomes the subject as [Topics] says, and the others are what it holds.
@@ -31,9 +45,23 @@ func (p *Publisher) Publish(parts ...[]byte) error {
 	if len(parts) == 0 {
 		parts = [][]byte{nil}
 	}
-	m := nats.Msg{Subject: p.topics.Subject(parts[0])}
+	m := nats.Msg{Subject: p.subject(parts[0])}
 	setParts(&m, parts[1:])
 	return p.publish(&m)
+}
+
+// subject gives the subject of topic.
+func (p *Publisher) subject(topic []byte) string {
+	if len(topic) > madeLength {
+		return p.topics.Subject(topic)
+	}
+	place := &p.made[maphash.Bytes(p.seed, topic)%madeSubjects]
+	if made := place.Load(); made != nil && made.topic == string(topic) {
+		return made.subject
+	}
+	made := &madeSubject{topic: string(topic), subject: p.topics.Subject(topic)}
+	place.Store(made)
+	return made.subject
 }
 
 func (p *Publisher) publish(m *nats.Msg) error {
@@ -96,22 +124,39 @@ func NewSubscriber(ctx context.Context, nc *nats.Conn, base string, prefixes ...
 // one, ctx ends or the subscriber is closed ([net.ErrClosed]). [ErrFraming] is one message that was not as its header says: the
 // next call goes on. What has no topic, for it was published under another mapping, is left out. It may be called at once.
 func (s *Subscriber) Recv(ctx context.Context) ([][]byte, error) {
-	m, topic, err := s.next(ctx)
+	var got struct { // in one piece of memory: most messages have one part behind a short topic
+		parts [2][]byte
+		topic [32]byte
+	}
+	got.parts[0] = got.topic[:0:len(got.topic)]
+	return s.RecvInto(ctx, got.parts[:])
+}
+
+// RecvInto is [Subscriber.Recv] without new memory for the topic and the list of parts: it uses that of dst, parts which an earlier call gave, or
+// nil. It gives what it made of dst, which is valid until dst is used again; the parts behind the topic are the caller's to keep. After
+// an error dst can be used again.
+func (s *Subscriber) RecvInto(ctx context.Context, dst [][]byte) ([][]byte, error) {
+	var topic []byte
+	if len(dst) > 0 {
+		topic = dst[0][:0]
+	}
+	m, topic, err := s.next(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
+	dst = append(dst[:0], topic)
 	if len(m.Header) == 0 {
-		return [][]byte{topic, m.Data}, nil
+		return append(dst, m.Data), nil
 	}
 	parts, err := partsOf(m)
 	if err != nil {
 		return nil, framingError(m.Subject, err)
 	}
-	return append([][]byte{topic}, parts...), nil
+	return append(dst, parts...), nil
 }
 
-// next gives the next message that is wanted, and its topic.
-func (s *Subscriber) next(ctx context.Context) (*nats.Msg, []byte, error) {
+// next gives the next message that is wanted, and its topic, which it appends to dst.
+func (s *Subscriber) next(ctx context.Context, dst []byte) (*nats.Msg, []byte, error) {
 	for {
 		var m *nats.Msg
 		select { // what has come is given first
@@ -128,7 +173,7 @@ func (s *Subscriber) next(ctx context.Context) (*nats.Msg, []byte, error) {
 		if m == nil { // nc was closed
 			return nil, nil, fail("receive", s.topics.Base, net.ErrClosed)
 		}
-		topic, err := s.topics.Topic(m.Subject)
+		topic, err := s.topics.appendTopic(dst, m.Subject)
 		if err == nil && s.wants(topic) {
 			return m, topic, nil
 		}

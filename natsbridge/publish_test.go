@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,5 +119,83 @@ func TestPublish(t *testing.T) {
 	}
 	if _, err := all.Recv(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestPublishTopics: each of many topics, more than a publisher remembers, keeps its own subject, short and long and from several goroutines.
+func TestPublishTopics(t *testing.T) {
+	cluster := natstest.Start(t, 1, "")
+	s := subscribe(t, cluster.Connect(t), "base")
+	p := natsbridge.NewPublisher(cluster.Connect(t), "base")
+	const publishers, topics, rounds = 4, 500, 2
+	topic := func(i int) string { return strings.Repeat("a. *", i%20) + strconv.Itoa(i) }
+	var all sync.WaitGroup
+	for range publishers {
+		all.Go(func() {
+			for i := range topics * rounds {
+				text := topic(i % topics)
+				if err := p.Publish([]byte(text), []byte(text)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	had := map[string]int{}
+	var parts [][]byte
+	for range publishers * topics * rounds {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var err error
+		parts, err = s.RecvInto(ctx, parts)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(parts) != 2 || string(parts[0]) != string(parts[1]) {
+			t.Fatalf("the message %q came on the topic %q", parts[1:], parts[0])
+		}
+		had[string(parts[0])]++
+	}
+	for i := range topics {
+		if n := had[topic(i)]; n != publishers*rounds {
+			t.Errorf("%q came %d times, want %d", topic(i), n, publishers*rounds)
+		}
+	}
+}
+
+// TestRecvInto: the topic and the list take the memory of dst, also where the message before had more parts; those behind the topic stay.
+func TestRecvInto(t *testing.T) {
+	cluster := natstest.Start(t, 1, "")
+	s := subscribe(t, cluster.Connect(t), "base")
+	p := natsbridge.NewPublisher(cluster.Connect(t), "base")
+	messages := [][]string{{"long topic", "1", "2", "3"}, {"short", "4"}, {"t"}, {"other", "", "5"}}
+	for _, m := range messages {
+		if err := p.Publish(bytesOf(m)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	first, err := s.RecvInto(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := append([][]byte(nil), first[1:]...)
+	dst := first
+	for _, want := range messages[1:] {
+		got, err := s.RecvInto(ctx, dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, texts(got)); diff != "" {
+			t.Error(diff)
+		}
+		if &got[0] != &first[0] || &got[0][0] != &first[0][0] {
+			t.Errorf("%q has new memory", want)
+		}
+		dst = got
+	}
+	if diff := cmp.Diff(messages[0][1:], texts(kept)); diff != "" {
+		t.Error(diff)
 	}
 }

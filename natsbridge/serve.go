@@ -51,8 +51,8 @@ type ServeOptions struct {
 // Serve returns, every handler has. o may be nil. nc stays open.
 //
 // A request whose handler fails or panics is answered with the error, which [Request] gives as a [*RemoteError]. A nil reply
-// sends nothing. The handler's ctx has ctx's values, and ends when the one who asked has given up waiting. A request that
-// waited here for longer than that isn't handled.
+// sends nothing. The handler's ctx has ctx's values. Where the one who asked told how long it waits (see [Request], and [Dial] for a write whose ctx has a deadline), the
+// handler's ctx ends then, and a request that waited here for longer isn't handled.
 //
 // The error is nil after ctx ended, else a [*net.OpError]: [net.ErrClosed] where nc was closed.
 func Serve(ctx context.Context, nc *nats.Conn, subject string, h service.MessageHandler, o *ServeOptions) error {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -120,6 +121,51 @@ func TestRequestDeadline(t *testing.T) {
 	}
 	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the handler's context: %v", err)
+	}
+}
+
+// TestRequestTellsDeadline: the deadline goes with a request where one was asked for, and only then.
+func TestRequestTellsDeadline(t *testing.T) {
+	nc := natstest.Start(t, 1, "").Connect(t)
+	told := make(chan string, 1)
+	if _, err := nc.Subscribe("told", func(m *nats.Msg) {
+		told <- m.Header.Get("Tincan-Timeout")
+		_ = m.Respond(nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	limited, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	timeout := &natsbridge.RequestOptions{Timeout: patience}
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		o    *natsbridge.RequestOptions
+		tell bool
+	}{
+		{"nothing", context.Background(), nil, false},
+		{"a context that may end", t.Context(), nil, false},
+		{"Timeout", context.Background(), timeout, true},
+		{"Timeout, a context that may end", t.Context(), timeout, true},
+		{"a deadline", limited, nil, true},
+		{"idempotent", context.Background(), &natsbridge.RequestOptions{Idempotent: true}, true},
+	} {
+		if _, err := natsbridge.Request(c.ctx, nc, "told", nil, c.o); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		text := <-told
+		if ms, err := strconv.Atoi(text); c.tell && (err != nil || ms < 1 || ms > int(patience.Milliseconds())) || !c.tell && text != "" {
+			t.Errorf("%s: the header is %q", c.name, text)
+		}
+	}
+	if _, err := nc.SubscribeSync("silent"); err != nil {
+		t.Fatal(err)
+	}
+	for _, ctx := range []context.Context{context.Background(), t.Context()} {
+		_, err := natsbridge.Request(ctx, nc, "silent", nil, &natsbridge.RequestOptions{Timeout: 20 * time.Millisecond})
+		if !errors.Is(err, os.ErrDeadlineExceeded) || tincan.KindOf(err) != tincan.KindTimeout {
+			t.Errorf("without a reply: %v", err)
+		}
 	}
 }
 

@@ -62,21 +62,37 @@ func appendTokens(dst, topic []byte) []byte {
 }
 
 // isPlain reports whether c stands for itself in a token.
-func isPlain(c byte) bool { return c > ' ' && c < 0x7f && c != '*' && c != '>' && c != '%' && c != '.' }
+func isPlain(c byte) bool { return plain[c] }
+
+var plain = func() (set [256]bool) {
+	for c := byte('!'); c < 0x7f; c++ {
+		set[c] = strings.IndexByte("*>%.", c) < 0
+	}
+	return set
+}()
 
 // Topic gives the topic of a subject. The error is for one that Subject doesn't give.
 func (t Topics) Topic(subject string) ([]byte, error) {
+	return t.appendTopic(make([]byte, 0, max(len(subject)-len(t.Base), 0)), subject)
+}
+
+// appendTopic appends the topic of a subject to topic. In an error it gives nil.
+func (t Topics) appendTopic(topic []byte, subject string) ([]byte, error) {
 	tokens, ok := strings.CutPrefix(subject, t.Base)
 	if !ok || len(tokens) < 2 || tokens[0] != '.' {
 		return nil, errTopic
 	}
-	return topicOf(tokens[1:])
-}
-
-func topicOf(tokens string) ([]byte, error) {
-	topic := make([]byte, 0, len(tokens))
+	tokens = tokens[1:]
 	start := true // of a token
 	for i := 0; i < len(tokens); i++ {
+		run := i
+		for i < len(tokens) && isPlain(tokens[i]) {
+			i++
+		}
+		topic, start = append(topic, tokens[run:i]...), start && run == i
+		if i == len(tokens) {
+			break
+		}
 		c := tokens[i]
 		switch {
 		case c == '.':
@@ -85,8 +101,6 @@ func topicOf(tokens string) ([]byte, error) {
 			}
 			topic, start = append(topic, '.'), true
 			continue
-		case isPlain(c):
-			topic = append(topic, c)
 		case c != '%':
 			return nil, errTopic
 		case start && (i+1 == len(tokens) || tokens[i+1] == '.'): // an empty token
