@@ -66,7 +66,7 @@ func (b *balancer) try(m *outgoing) (*peer, job) {
 		}
 		p := b.peers[b.next]
 		b.next++
-		if v, j := p.enqueue(m); v == queued {
+		if v, j := p.enqueue(m, nil); v == queued {
 			return p, j
 		}
 	}

@@ -222,7 +222,7 @@ func (i *interest) sendUpstream(m *outgoing) {
 	var began []*peer
 	i.mu.Lock()
 	for p, o := range i.sources {
-		j, first := o.offer(m)
+		j, first := o.offer(m, nil)
 		if first {
 			began = append(began, p)
 		}

@@ -64,7 +64,6 @@ type outgoing struct {
 	parts  [][]byte // may be empty
 	size   int      // of all, as frames
 	forced bool     // it is queued even where there is no room
-	shared bool     // all queues that take it are to hold the same copy
 }
 
 // message makes an outgoing message of parts. No parts at all are one empty part.
@@ -86,14 +85,6 @@ func (m *outgoing) appendTo(dst []byte) []byte {
 		dst = zmtp.AppendFrame(dst, m.flags(i), part)
 	}
 	return dst
-}
-
-// share encodes m, once for all queues, so that frames is the whole message.
-func (m *outgoing) share() []byte {
-	if m.parts != nil {
-		m.frames, m.parts = m.appendTo(make([]byte, 0, m.size)), nil
-	}
-	return m.frames
 }
 
 // flags gives those of the part number i.
@@ -123,8 +114,9 @@ const (
 	largeJob     // write the message itself, which was not queued
 )
 
-// enqueue queues m. It never blocks.
-func (p *peer) enqueue(m *outgoing) (verdict, job) {
+// enqueue queues m. It never blocks. Where encoded is not nil it is m, to be held by all queues that take it. It isn't a
+// part of m, for then what a sender sends, and the slice of its parts, would have to be on the heap.
+func (p *peer) enqueue(m *outgoing, encoded []byte) (verdict, job) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -136,8 +128,8 @@ func (p *peer) enqueue(m *outgoing) (verdict, job) {
 	}
 	q.counts.Sent++
 	q.counts.SentBytes += uint64(m.size)
-	if m.shared {
-		q.append(batch{buf: m.share(), msgs: 1, shared: true})
+	if encoded != nil {
+		q.append(batch{buf: encoded, msgs: 1, shared: true})
 		return queued, p.claim()
 	}
 	if m.size >= unbuffered && !q.writing && p.raw.vectors(m) && !p.session.Secure() {

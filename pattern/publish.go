@@ -65,9 +65,10 @@ func (b *publisher) deliver(m *outgoing, owed []debt) (_ []debt, began []*peer, 
 		}
 	}
 	one := outgoing{parts: m.parts, size: m.size, forced: b.s.opts.NoDrop}
+	var encoded []byte
 	switch {
 	case m.size >= sharedFrom && len(subs) > 1:
-		one.shared = true
+		encoded = m.appendTo(make([]byte, 0, m.size))
 	case m.size < unbuffered:
 		b.frames = m.appendTo(b.frames[:0])
 		one.frames, one.parts = b.frames, nil
@@ -81,7 +82,7 @@ func (b *publisher) deliver(m *outgoing, owed []debt) (_ []debt, began []*peer, 
 		}
 		s.room--
 		s.roomBytes -= m.size
-		j, first := s.offer(&one)
+		j, first := s.offer(&one, encoded)
 		if first {
 			began = append(began, s.peer)
 		}
@@ -136,9 +137,9 @@ type outlet struct {
 	dropping bool // it missed the last one
 }
 
-// offer queues m if there is room. It reports whether a run of drops began, which its caller is to tell without locks.
-func (o *outlet) offer(m *outgoing) (j job, began bool) {
-	v, j := o.peer.enqueue(m)
+// offer queues m if there is room, as [peer.enqueue] does. It reports whether a run of drops began, which its caller is to tell without locks.
+func (o *outlet) offer(m *outgoing, encoded []byte) (j job, began bool) {
+	v, j := o.peer.enqueue(m, encoded)
 	switch v {
 	case queued:
 		o.dropping = false

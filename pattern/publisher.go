@@ -174,7 +174,7 @@ func (b *publisher) letGo(s *subscriber) {
 	for len(back) > 0 {
 		var one []byte
 		one, back = nextMessage(back)
-		if _, j := s.peer.enqueue(&outgoing{frames: one, size: len(one), forced: true}); j != noJob {
+		if _, j := s.peer.enqueue(&outgoing{frames: one, size: len(one), forced: true}, nil); j != noJob {
 			s.peer.work(startJob, nil)
 		}
 	}
@@ -189,7 +189,7 @@ func (b *publisher) sendTo(s *subscriber, parts [][]byte) error {
 			v = gone
 			return true
 		}
-		v, j = s.peer.enqueue(&m)
+		v, j = s.peer.enqueue(&m, nil)
 		return v != noRoom
 	})
 	if v == gone {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -86,5 +87,45 @@ func TestPushPull(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A short message costs no allocation, neither for the slice of its parts nor on its way.
+func TestShortMessageAllocates(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	push, pull := pattern.NewPush(nil), pattern.NewPull(nil)
+	join(t, "unix", pull, push)
+	ctx := within(t)
+	payload := make([]byte, 64)
+	pass := func(n int) {
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for i := 0; i < n && err == nil; i++ {
+				err = push.Send(ctx, payload)
+			}
+			sent <- err
+		}()
+		for range n {
+			m, err := pull.Borrow(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Release()
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass(10_000) // which makes what is kept
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const n = 100_000
+	pass(n)
+	runtime.ReadMemStats(&after)
+	if each := float64(after.Mallocs-before.Mallocs) / n; each > 0.2 {
+		t.Errorf("%.2f allocations for each message", each)
 	}
 }

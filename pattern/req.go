@@ -122,7 +122,7 @@ func (b *exchanges) try(m *outgoing, x *exchange) (*peer, job) {
 		if p.state != nil {
 			continue
 		}
-		if v, j := p.enqueue(m); v == queued {
+		if v, j := p.enqueue(m, nil); v == queued {
 			p.state = x
 			return p, j
 		}

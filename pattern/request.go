@@ -41,7 +41,7 @@ func (p *peer) reply(head []byte, parts [][]byte) error {
 	m := message(parts)
 	m.frames, m.forced = head, true
 	m.size += len(head)
-	v, j := p.enqueue(&m)
+	v, j := p.enqueue(&m, nil)
 	if v == gone {
 		p.s.count(func(st *Stats) { st.Unroutable++ })
 		return p.s.fail("send", ErrUnroutable)

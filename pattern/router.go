@@ -53,11 +53,11 @@ func (s *socket) sendTo(ctx context.Context, p *peer, m *outgoing) error {
 	}
 	v, j := gone, noJob
 	if p != nil {
-		v, j = p.enqueue(m)
+		v, j = p.enqueue(m, nil)
 	}
 	if v == noRoom {
 		err := s.until(ctx, func() bool {
-			v, j = p.enqueue(m)
+			v, j = p.enqueue(m, nil)
 			return v != noRoom || s.closing.Load()
 		})
 		if err == nil && v == noRoom {
