@@ -3,6 +3,7 @@ package pattern
 import (
 	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -13,28 +14,26 @@ import (
 // The zero value is empty. One goroutine at a time.
 type subscriptions struct {
 	root  topicNode
-	stamp uint64        // of the match under way, for those who hold several prefixes of one topic
-	found []*subscriber // what the last match of several nodes gave
+	sets  map[uint64]*holders // those of all nodes, by their keys
+	order uint64              // of the last subscriber that came
+	stamp uint64              // of the match under way, for those who hold several prefixes of one topic
+	found []*subscriber       // what the last match of several nodes gave
 }
 
 // A subscriber holds topics in one subscriptions. The zero value holds none.
 type subscriber struct {
-	topics map[*topicNode]held
-	stamp  uint64 // the last match that found it
+	topics map[*topicNode]uint32 // how often it subscribed to each
+	order  uint64                // when it came
+	mark   uint64                // chance, of which the keys of holders are made
+	stamp  uint64                // the last match that found it
 	audience
-}
-
-// held is one subscriber's hold of one topic.
-type held struct {
-	at    uint32 // its place in the node's holders
-	count uint32 // how often it subscribed
 }
 
 // A topicNode is one topic, or the place where topics part ways. A node other than the root has holders or at
 // least two branches. A node with holders is the same node until the last of them has gone: subscribers keep pointers to it.
 type topicNode struct {
-	label   string // what the topic has after the parent's
-	holders []*subscriber
+	label   string   // what the topic has after the parent's
+	holders *holders // nil for none
 	parent  *topicNode
 	fork    *fork // nil where nothing is below
 }
@@ -49,37 +48,36 @@ type fork struct {
 // add subscribes s to topic once more, which it copies what it needs of. It reports whether nobody held it before.
 func (t *subscriptions) add(s *subscriber, topic []byte) (first bool) {
 	n := t.insert(topic)
-	h, ok := s.topics[n]
-	if ok {
-		if h.count < math.MaxUint32 {
-			h.count++
+	if count, ok := s.topics[n]; ok {
+		if count < math.MaxUint32 {
+			s.topics[n] = count + 1
 		}
-		s.topics[n] = h
 		return false
 	}
 	if s.topics == nil {
-		s.topics = map[*topicNode]held{}
+		t.order++
+		s.topics, s.order, s.mark = map[*topicNode]uint32{}, t.order, rand.Uint64()
 	}
-	s.topics[n] = held{at: uint32(len(n.holders)), count: 1}
-	n.holders = append(n.holders, s)
-	return len(n.holders) == 1
+	s.topics[n] = 1
+	first = n.holders == nil
+	t.toggle(n, s)
+	return first
 }
 
 // cancel takes back one subscription of s to topic. ok is false where it holds none; last reports that nobody holds it any more.
 func (t *subscriptions) cancel(s *subscriber, topic []byte) (last, ok bool) {
 	n := t.lookup(topic)
-	h, ok := s.topics[n]
+	count, ok := s.topics[n]
 	switch {
 	case !ok:
 		return false, false
-	case h.count > 1:
-		h.count--
-		s.topics[n] = h
+	case count > 1:
+		s.topics[n] = count - 1
 		return false, true
 	}
-	n.drop(s)
+	t.toggle(n, s)
 	delete(s.topics, n)
-	last = len(n.holders) == 0
+	last = n.holders == nil
 	n.prune()
 	return last, true
 }
@@ -87,9 +85,9 @@ func (t *subscriptions) cancel(s *subscriber, topic []byte) (last, ok bool) {
 // remove takes back all that s holds. It calls gone, unless that is nil, with each topic and whether nobody holds it any more.
 func (t *subscriptions) remove(s *subscriber, gone func(topic []byte, last bool)) {
 	for n := range s.topics {
-		n.drop(s)
+		t.toggle(n, s)
 		if gone != nil {
-			gone(n.topic(nil), len(n.holders) == 0)
+			gone(n.topic(nil), n.holders == nil)
 		}
 		n.prune()
 	}
@@ -115,17 +113,13 @@ func (s *subscriber) each(f func(topic []byte) bool) {
 
 // match returns the subscribers that hold a prefix of topic, each once. The slice is valid until the next call of any method.
 func (t *subscriptions) match(topic []byte) []*subscriber {
-	n := &t.root
-	found, several := n.holders, false
-	for {
-		if n = n.next(topic); n == nil {
-			return found
-		}
-		topic = topic[len(n.label):]
+	var found []*subscriber
+	several := false
+	for n := &t.root; n != nil; {
 		switch {
-		case len(n.holders) == 0:
-		case len(found) == 0:
-			found = n.holders
+		case n.holders == nil:
+		case found == nil:
+			found = n.holders.subs
 		default:
 			if !several {
 				several = true
@@ -133,15 +127,19 @@ func (t *subscriptions) match(topic []byte) []*subscriber {
 				t.found = t.found[:0]
 				t.merge(found)
 			}
-			t.merge(n.holders)
+			t.merge(n.holders.subs)
 			found = t.found
 		}
+		if n = n.next(topic); n != nil {
+			topic = topic[len(n.label):]
+		}
 	}
+	return found
 }
 
-// merge adds holders to found that are not in it.
-func (t *subscriptions) merge(holders []*subscriber) {
-	for _, s := range holders {
+// merge adds those of subs to found that are not in it.
+func (t *subscriptions) merge(subs []*subscriber) {
+	for _, s := range subs {
 		if s.stamp != t.stamp {
 			s.stamp = t.stamp
 			t.found = append(t.found, s)
@@ -152,7 +150,7 @@ func (t *subscriptions) merge(holders []*subscriber) {
 // matches reports whether anybody holds a prefix of topic.
 func (t *subscriptions) matches(topic []byte) bool {
 	for n := &t.root; n != nil; {
-		if len(n.holders) > 0 {
+		if n.holders != nil {
 			return true
 		}
 		if n = n.next(topic); n != nil {
@@ -242,26 +240,10 @@ func (n *topicNode) attach(child *topicNode) {
 	child.parent = n
 }
 
-// drop takes s, which is there, off the holders.
-func (n *topicNode) drop(s *subscriber) {
-	at, end := s.topics[n].at, len(n.holders)-1
-	moved := n.holders[end]
-	n.holders[at], n.holders[end] = moved, nil
-	n.holders = n.holders[:end]
-	if moved != s {
-		h := moved.topics[n]
-		h.at = at
-		moved.topics[n] = h
-	}
-	if end == 0 {
-		n.holders = nil
-	}
-}
-
 // prune takes n out of the tree unless it has holders or topics part ways there, and then its parent likewise.
 func (n *topicNode) prune() {
 	p := n.parent
-	if p == nil || len(n.holders) > 0 || n.fork != nil && len(n.fork.branch) > 1 {
+	if p == nil || n.holders != nil || n.fork != nil && len(n.fork.branch) > 1 {
 		return
 	}
 	c := n.label[0]

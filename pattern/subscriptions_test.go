@@ -99,7 +99,7 @@ func TestSubscriptions(t *testing.T) {
 				for i, m := range model {
 					got := map[string]int{}
 					subs[i].each(func(topic []byte) bool {
-						got[string(topic)] = int(subs[i].topics[tree.lookup(topic)].count)
+						got[string(topic)] = int(subs[i].topics[tree.lookup(topic)])
 						if !tree.holds(&subs[i], topic) {
 							t.Fatalf("%d does not hold %q, which it has", i, topic)
 						}
@@ -109,18 +109,35 @@ func TestSubscriptions(t *testing.T) {
 						t.Fatalf("%d holds %v, want %v", i, got, m)
 					}
 				}
-				checkNode(t, &tree.root)
+				nodes := map[*holders]int{}
+				checkNode(t, &tree, &tree.root, nodes)
+				for h, n := range nodes {
+					if h.nodes != n {
+						t.Fatalf("holders of %d topics count %d", n, h.nodes)
+					}
+				}
+				if len(nodes) != len(tree.sets) {
+					t.Fatalf("%d sets of holders are kept, %d needed", len(tree.sets), len(nodes))
+				}
 			},
 		})
 	})
 }
 
-// checkNode checks what every node below n must be.
-func checkNode(t *rapid.T, n *topicNode) {
-	for i, s := range n.holders {
-		if h, ok := s.topics[n]; !ok || int(h.at) != i || h.count == 0 {
-			t.Fatalf("%q: holder %d has %+v, %v", n.topic(nil), i, h, ok)
+// checkNode checks what every node below n must be, and counts those that have each set of holders.
+func checkNode(t *rapid.T, tree *subscriptions, n *topicNode, nodes map[*holders]int) {
+	if h := n.holders; h != nil {
+		key, order := uint64(0), uint64(0)
+		for _, s := range h.subs {
+			if s.topics[n] == 0 || s.order <= order {
+				t.Fatalf("%q: the holder of order %d, after %d, has subscribed %d times", n.topic(nil), s.order, order, s.topics[n])
+			}
+			key, order = key^s.mark, s.order
 		}
+		if len(h.subs) == 0 || h.key != key || tree.sets[key] != h {
+			t.Fatalf("%q: %d holders, not those that their key gives", n.topic(nil), len(h.subs))
+		}
+		nodes[h]++
 	}
 	below, set := 0, 0
 	if n.fork != nil {
@@ -135,10 +152,10 @@ func checkNode(t *rapid.T, n *topicNode) {
 			if at, ok := n.find(child.label[0]); child.parent != n || at != i || !ok {
 				t.Fatalf("%q: wrong branch %q", n.topic(nil), child.label)
 			}
-			checkNode(t, child)
+			checkNode(t, tree, child, nodes)
 		}
 	}
-	if n.parent != nil && len(n.holders) == 0 && below < 2 {
+	if n.parent != nil && n.holders == nil && below < 2 {
 		t.Fatalf("%q is there for nothing", n.topic(nil))
 	}
 }
