@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
 	"github.com/tincan-ipc/tincan"
@@ -77,6 +78,72 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s: %v, want %v: %v", c.url, got, c.want, err)
 		}
 	}
+}
+
+// A file of credentials, as nsc makes them: a user's JWT, signed by an account that an operator vouches for, and the user's key.
+func TestCredentialsFile(t *testing.T) {
+	operator, operatorKey := newKey(t, nkeys.CreateOperator)
+	account, accountKey := newKey(t, nkeys.CreateAccount)
+	signed := func(claims interface {
+		Encode(nkeys.KeyPair) (string, error)
+	}, by nkeys.KeyPair,
+	) string {
+		token, err := claims.Encode(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	system, _ := newKey(t, nkeys.CreateAccount) // the server wants one to run JetStream in
+	vouches := jwt.NewOperatorClaims(operator)
+	vouches.SystemAccount = system
+	config := fmt.Sprintf("operator: %q\nresolver: MEMORY\nresolver_preload: { %s: %q, %s: %q }\n", signed(vouches, operatorKey),
+		account, signed(jwt.NewAccountClaims(account), operatorKey), system, signed(jwt.NewAccountClaims(system), operatorKey))
+	at := natstest.Start(t, 1, config)[0].Address()
+	_, strangersKey := newKey(t, nkeys.CreateAccount)
+	for name, c := range map[string]struct {
+		by   nkeys.KeyPair
+		want tincan.ErrorKind
+	}{
+		"known":    {accountKey, tincan.KindNone},
+		"stranger": {strangersKey, tincan.KindDenied},
+	} {
+		user, userKey := newKey(t, nkeys.CreateUser)
+		seed, err := userKey.Seed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		creds, err := jwt.FormatUserConfig(signed(jwt.NewUserClaims(user), c.by), seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), name+".creds")
+		if err := os.WriteFile(file, creds, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := try(t, "nats://"+at+"/s?creds="+url.QueryEscape(file)); got != c.want {
+			t.Errorf("%s: %v, want %v: %v", name, got, c.want, err)
+		}
+	}
+	if got, err := try(t, "nats://"+at+"/s"); got != tincan.KindDenied {
+		t.Errorf("nobody: %v, want denied: %v", got, err)
+	}
+	if got, err := try(t, "nats://"+at+"/s?creds=missing.creds"); got != tincan.KindUsage {
+		t.Errorf("a file that isn't there: %v, want usage: %v", got, err)
+	}
+}
+
+func newKey(t *testing.T, create func() (nkeys.KeyPair, error)) (public string, key nkeys.KeyPair) {
+	t.Helper()
+	key, err := create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err = key.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public, key
 }
 
 func TestTLS(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -118,6 +119,9 @@ func (e *Endpoint) options(ctx context.Context, o *ConnectOptions) ([]nats.Optio
 		options = append(options, nats.Token(e.User))
 	}
 	if e.Options.Creds != "" {
+		if _, err := os.ReadFile(e.Options.Creds); err != nil { // the library does so too late: it is no fault of a server
+			return nil, nil, e.optionError("creds", err)
+		}
 		options = append(options, nats.UserCredentials(e.Options.Creds))
 	}
 	if e.Options.NKey != "" {
