@@ -27,9 +27,9 @@ func stateSuite() suite {
 		works: func(o options) []work {
 			var works []work
 			for _, followers := range []struct {
-				library string
-				count   int
-				name    string
+				form  string
+				count int
+				name  string
 			}{
 				{"lines", 100, "JSON-line clients"},
 				{"lines", 1000, "JSON-line clients"},
@@ -39,7 +39,7 @@ func stateSuite() suite {
 				contenders := func(changes int) []contender {
 					return []contender{
 						stateOf(o, "NATS", "NATS", followers.count, changes),
-						stateOf(o, "tincan", followers.library, followers.count, changes),
+						stateOf(o, "tincan", followers.form, followers.count, changes),
 					}
 				}
 				rate := steadyDeliveries / followers.count
