@@ -35,6 +35,7 @@ var stateConsumers = []struct {
 	argv     func(t *testing.T, url string) []string
 	value    func(json string) string // a line with door's value
 	gone     string                   // one that says that cpu.0 is gone
+	follows  string                   // what says that the server has heard of all that is wanted: what changes before may come in a snapshot alone
 }{
 	{
 		name: "C over TCP", endpoint: tcpEndpoint,
@@ -49,6 +50,7 @@ var stateConsumers = []struct {
 			return append(append([]string{filepath.Join(builtC(t), "state_consumer")}, parseURL(t, url).words()...), "do", "cpu.")
 		},
 		value: func(json string) string { return `"door",?:?(?:"value":)?` + json }, gone: `"key":"cpu.0","deleted":true`,
+		follows: `(?s)"snapshot".*"snapshot".*"cpu.0",?:?(?:"value":)?12.5`,
 	},
 	{
 		name: "Java over a Unix socket", endpoint: unixEndpoint,
@@ -71,6 +73,7 @@ var stateConsumers = []struct {
 			return []string{debianPython(t), "python/zeromq/state_subscriber.py", zeromqURL(url), "door", "cpu."}
 		},
 		value: func(json string) string { return `(?m)^door=` + json + `$` }, gone: `(?m)^cpu.0 deleted$`,
+		follows: `(?m)^cpu.0=12.5$`,
 	},
 }
 
@@ -90,6 +93,7 @@ func TestStateConsumers(t *testing.T) {
 			provider.say("door=open\ncpu.0=12.5\nlamp={\"on\":true,\"text\":\"a \\\"b\\\" \\u001b\"}\n")
 			early := start(t, consumer.argv(t, urls[0])...)
 			early.await(early.out, regexp.MustCompile(consumer.value(`"open"`)))
+			early.await(early.out, regexp.MustCompile(consumer.follows))
 			provider.say("door=closed\ncpu.0=\n")
 			early.await(early.out, regexp.MustCompile(consumer.value(`"closed"`)))
 			early.await(early.out, regexp.MustCompile(consumer.gone))
