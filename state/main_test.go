@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
 // patience bounds every wait: far more than what is waited for ever takes.
@@ -18,5 +18,5 @@ func TestMain(m *testing.M) {
 	if asProcess != nil && asProcess() {
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

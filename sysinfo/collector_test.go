@@ -13,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/state"
 )
 
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 	if play(os.Getenv(roleVariable)) {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // number gives a value of t.
