@@ -30,7 +30,7 @@ import (
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience bounds what a test waits for, so that a hang fails and names what hung.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // kind is a sort of connection: each stands for a way that bytes are moved and ends passed on.
 type kind struct {
