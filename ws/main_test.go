@@ -46,7 +46,7 @@ func listenMessage(t *testing.T, endpoint string) tincan.MessageListener {
 }
 
 // timeout bounds what a test waits for; it is reached only when something is wrong.
-const timeout = 10 * time.Second
+const timeout = time.Minute
 
 func ctx(t *testing.T) context.Context {
 	t.Helper()

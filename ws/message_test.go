@@ -116,7 +116,7 @@ func TestContextEndsReadAndLosesNothing(t *testing.T) {
 func TestContextEndsWrite(t *testing.T) {
 	client, server := messagePair(t, "ws://127.0.0.1:0?recv-buffer=64KiB", "?send-buffer=64KiB")
 	msg := bytes.Repeat([]byte("m"), 8<<20)
-	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	short, cancel := context.WithTimeout(t.Context(), time.Second/2) // long enough to begin
 	defer cancel()
 	var opErr *net.OpError
 	if err := client.WriteMessage(short, msg); !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &opErr) {
