@@ -9,7 +9,7 @@ import (
 )
 
 // patience bounds every wait: far more than what is waited for ever takes.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // asProcess is what this binary does in place of the tests where another test runs it as a process of its own.
 var asProcess func() bool

@@ -18,7 +18,7 @@ import (
 )
 
 // testPatience bounds every wait of a test: far more than what is waited for ever takes.
-const testPatience = 30 * time.Second
+const testPatience = time.Minute
 
 func TestMain(m *testing.M) {
 	if play(os.Getenv(roleVariable)) {
