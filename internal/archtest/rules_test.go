@@ -67,6 +67,9 @@ var rules = []rule{
 	// This one runs NATS servers for tests, which alone may import it: no row has it, nor its library.
 	{pkg: "internal/natstest", libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 
+	// This one is for tests as well.
+	{pkg: "internal/leaktest", libs: []string{"go.uber.org/goleak"}},
+
 	// These hold tests alone.
 	{pkg: "internal/archtest"},
 	{pkg: "internal/winetest"},
