@@ -39,10 +39,14 @@ type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
 	code := l.m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
+	for deadline := time.Now().Add(testPatience); code == 0; { // goleak itself has half a second for what is ending
+		err := goleak.Find()
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
 			fmt.Fprintln(os.Stderr, err)
-			return 1
+			code = 1
 		}
 	}
 	return code
@@ -174,7 +178,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-var listeningLine = regexp.MustCompile(`(?m)^listening on (.*)$|"event":"listening","url":"([^"]*)"`)
+var listeningLine = regexp.MustCompile(`(?m)^listening on (.*)\n|"event":"listening","url":"([^"]*)"`)
 
 func cmdListening(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "listening NAME VAR...")
