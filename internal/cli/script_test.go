@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/internal/natstest"
 )
 
@@ -28,29 +27,11 @@ func TestMain(m *testing.M) {
 	if raceDetector {
 		_ = os.Setenv("GORACE", noSleep)
 	}
-	testscript.Main(leakChecked{m}, map[string]func(){"tincan": func() { os.Exit(Main()) }})
+	testscript.Main(leaktest.Checked{M: m}, map[string]func(){"tincan": func() { os.Exit(Main()) }})
 }
 
 // noSleep spares each run of the command the second that the race detector waits at its end.
 const noSleep = "atexit_sleep_ms=0"
-
-// leakChecked fails when the tests leave goroutines behind.
-type leakChecked struct{ m *testing.M }
-
-func (l leakChecked) Run() int {
-	code := l.m.Run()
-	for deadline := time.Now().Add(testPatience); code == 0; { // goleak itself has half a second for what is ending
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	return code
-}
 
 // TestScripts runs testdata/script through the real command. Beside
 // testscript's own commands there are

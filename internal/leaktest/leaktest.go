@@ -2,6 +2,8 @@
 package leaktest
 
 import (
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -13,18 +15,26 @@ import (
 const patience = 30 * time.Second
 
 // Main runs the tests of m and ends the process, with a failure where goroutines are left that options don't except.
-func Main(m *testing.M, options ...goleak.Option) {
-	goleak.VerifyTestMain(patient{m, options}, options...)
+func Main(m *testing.M, options ...goleak.Option) { os.Exit(Checked{m, options}.Run()) }
+
+// Checked are the tests of a package, for who runs them himself as testscript.Main does.
+type Checked struct {
+	M       *testing.M
+	Options []goleak.Option
 }
 
-type patient struct {
-	m       *testing.M
-	options []goleak.Option
-}
-
-func (p patient) Run() int {
-	code := p.m.Run()
-	for end := time.Now().Add(patience); code == 0 && time.Now().Before(end) && goleak.Find(p.options...) != nil; {
+// Run runs the tests, and gives what the process should exit with.
+func (c Checked) Run() int {
+	code := c.M.Run()
+	for end := time.Now().Add(patience); code == 0; {
+		err := goleak.Find(c.Options...)
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			fmt.Fprintln(os.Stderr, "left behind by the tests:", err)
+			code = 1
+		}
 	}
 	return code
 }
