@@ -101,8 +101,8 @@ func (r *reader) take(n int) error {
 	r.busy = n >= firstRead
 	r.wide = len(r.c.buf) >= smallChunk
 	r.p.beat.note(r.p)
-	sent := r.p.earnCredit()
 	fault := r.scan()
+	sent := r.p.earnCredit(r.msgs)
 	if r.msgs == 1 && sent == r.sent+1 {
 		r.turns++
 	} else {
