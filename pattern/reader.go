@@ -288,11 +288,6 @@ func (r *reader) deliver() {
 		c.free()
 		return
 	}
-	if c.pool != nil && len(c.buf) <= compact {
-		whole := c
-		c = compactChunk(whole.buf)
-		whole.free()
-	}
 	c.seal(msgs)
 	r.p.s.route.arrived(r.p, c)
 }
