@@ -17,6 +17,7 @@ type calls struct {
 	idle  sync.Pool // of *call, which nobody waits for
 	slots []slot    // mu guards what follows
 	free  []uint32  // indices of slots, all but those with a call and those that are worn out
+	watch watch
 	ended bool
 }
 
@@ -35,6 +36,8 @@ type call struct {
 	reply [][]byte
 	err   error
 
+	watched bool // it is of the watch, which ends it with errGivenUp
+
 	frames []byte // the reply's parts where they were read to, for the reader
 	next   *call  // that was answered after it, for the reader
 }
@@ -49,7 +52,7 @@ func (b *calls) idleCall() *call {
 
 // recycle keeps c, which is in no slot and whose done is empty, for another request.
 func (b *calls) recycle(c *call) {
-	c.peer, c.reply, c.err = nil, nil, nil
+	c.peer, c.reply, c.err, c.watched = nil, nil, nil, false
 	b.idle.Put(c)
 }
 
@@ -66,10 +69,10 @@ func (b *calls) putHead(head []byte, i uint32) {
 // send queues m, whose frames have room for the envelope, with one of the peers, as the request of c. It waits while
 // there is none, or none has room.
 func (b *calls) send(ctx context.Context, m *outgoing, c *call) error {
-	p, j := b.try(m, c)
+	p, j := b.try(ctx, m, c)
 	if p == nil {
 		err := b.await(ctx, func() bool {
-			p, j = b.try(m, c)
+			p, j = b.try(ctx, m, c)
 			return p != nil
 		})
 		if err != nil {
@@ -81,7 +84,7 @@ func (b *calls) send(ctx context.Context, m *outgoing, c *call) error {
 }
 
 // try is send without waiting.
-func (b *calls) try(m *outgoing, c *call) (*peer, job) {
+func (b *calls) try(ctx context.Context, m *outgoing, c *call) (*peer, job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
@@ -99,6 +102,7 @@ func (b *calls) try(m *outgoing, c *call) (*peer, job) {
 		b.free = b.free[:last]
 		b.slots[i].call = c
 		c.slot, c.peer = i, p
+		c.watched = b.watches(ctx)
 	}
 	return p, j
 }
@@ -107,6 +111,9 @@ func (b *calls) try(m *outgoing, c *call) (*peer, job) {
 func (b *calls) take(c *call) {
 	s := &b.slots[c.slot]
 	s.call = nil
+	if c.watched {
+		b.watch.calls--
+	}
 	if s.uses++; s.uses != 0 { // else it is worn out: its numbers would come again
 		b.free = append(b.free, c.slot)
 	}
@@ -135,10 +142,10 @@ func (b *calls) forget(c *call) bool {
 	return waits
 }
 
-// fail ends with err the calls that p has; where p is nil, all. mu is held.
-func (b *calls) fail(p *peer, err error) {
+// fail ends with err the calls that are so. mu is held.
+func (b *calls) fail(err error, so func(*call) bool) {
 	for _, s := range b.slots {
-		if c := s.call; c != nil && (p == nil || c.peer == p) {
+		if c := s.call; c != nil && so(c) {
 			b.take(c)
 			c.err = err
 			c.done <- struct{}{}
@@ -158,7 +165,7 @@ func (b *calls) left(p *peer, unsent []byte) int {
 	b.balancer.left(p, unsent)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.fail(p, ErrPeerLost)
+	b.fail(ErrPeerLost, func(c *call) bool { return c.peer == p })
 	return 0
 }
 
@@ -167,7 +174,8 @@ func (b *calls) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
-	b.fail(nil, net.ErrClosed)
+	b.fail(net.ErrClosed, func(*call) bool { return true })
+	b.unwatch()
 }
 
 // arrived gives the replies to those who wait for them.

@@ -43,7 +43,7 @@ func (s *Client) Request(ctx context.Context, parts ...[]byte) ([][]byte, error)
 		b.recycle(c)
 		return nil, err
 	}
-	if ended := ctx.Done(); ended == nil {
+	if ended := ctx.Done(); ended == nil || c.watched {
 		<-c.done // a plain receive costs half of a select
 	} else {
 		select {
@@ -58,5 +58,8 @@ func (s *Client) Request(ctx context.Context, parts ...[]byte) ([][]byte, error)
 	}
 	reply, err := c.reply, c.err
 	b.recycle(c)
+	if err == errGivenUp {
+		err = ctxError(ctx)
+	}
 	return reply, s.fail("receive", err)
 }

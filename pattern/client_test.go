@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/pattern"
@@ -286,4 +287,89 @@ func TestRequestsOfLostPeer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSharedContext has so many requests come with one context that it is watched for all of them.
+func TestSharedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, peers := clientAndPeers(t, nil, 1)
+		reply := func(id []byte) {
+			if _, err := peers[0].Write(replyTo(id, "reply")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		many := func(ctx context.Context) {
+			for range 200 {
+				got := request(ctx, client, []byte("x"))
+				id, _ := asked(t, peers[0])
+				reply(id)
+				if a := <-got; a.err != nil || fmt.Sprintf("%s", a.parts) != "[reply]" {
+					t.Fatalf("got %q, %v", a.parts, a.err)
+				}
+			}
+		}
+		ends := func(got <-chan outcome, want ...error) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case a := <-got:
+				for _, err := range want {
+					if !errors.Is(a.err, err) {
+						t.Errorf("got %v, want %v", a.err, err)
+					}
+				}
+			default:
+				t.Errorf("the request did not end, want %v", want)
+			}
+		}
+		cause := errors.New("the cause")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		other, cancelOther := context.WithCancel(t.Context())
+		many(ctx)
+		var shared []<-chan outcome
+		var late []byte
+		for i := range 10 {
+			shared = append(shared, request(context.WithValue(ctx, &cause, i), client, []byte("x")))
+			id, _ := asked(t, peers[0])
+			late = append(late, replyTo(id, "late")...)
+		}
+		own := request(other, client, []byte("x"))
+		_, _ = asked(t, peers[0])
+		rest := request(context.Background(), client, []byte("x"))
+		last, _ := asked(t, peers[0])
+		cancel(cause)
+		for _, got := range shared {
+			ends(got, context.Canceled, cause)
+		}
+		ends(request(ctx, client, []byte("x")), context.Canceled, cause)
+		_, _ = asked(t, peers[0])
+		cancelOther()
+		ends(own, context.Canceled)
+		if _, err := peers[0].Write(late); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := client.Stats().Dropped; n != 10 {
+			t.Errorf("%d late replies were dropped, want 10", n)
+		}
+		reply(last)
+		ends(rest, nil)
+
+		// Two in turn, one after the other, and Close while there are requests of both.
+		third, cancelThird := context.WithCancel(t.Context())
+		defer cancelThird()
+		fourth, cancelFourth := context.WithTimeout(t.Context(), time.Hour)
+		defer cancelFourth()
+		many(third)
+		many(fourth)
+		many(third)
+		timed, open := request(fourth, client, []byte("x")), request(third, client, []byte("x"))
+		_, _ = asked(t, peers[0])
+		_, _ = asked(t, peers[0])
+		time.Sleep(time.Hour)
+		ends(timed, context.DeadlineExceeded)
+		_ = client.Close()
+		ends(open, net.ErrClosed)
+		ends(request(third, client, []byte("x")), net.ErrClosed)
+	})
 }
