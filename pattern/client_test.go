@@ -20,7 +20,7 @@ import (
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
-// clientAndPeers gives a Client over mem: and connections whose other ends are its peers.
+// clientAndPeers gives a Client over mem: and connections whose other ends are its peers, in the order in which they joined.
 func clientAndPeers(t *testing.T, o *pattern.Options, n int) (*pattern.Client, []net.Conn) {
 	t.Helper()
 	client := pattern.NewClient(o)
@@ -32,9 +32,7 @@ func clientAndPeers(t *testing.T, o *pattern.Options, n int) (*pattern.Client, [
 	var peers []net.Conn
 	for range n {
 		peers = append(peers, rawPeer(t, addr, &zmtp.Config{Type: zmtp.Router}))
-	}
-	if err := client.WaitPeers(t.Context(), n); err != nil {
-		t.Fatal(err)
+		synctest.Wait() // it has joined before the next
 	}
 	return client, peers
 }
