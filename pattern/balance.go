@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/tincan-ipc/tincan/zmtp"
@@ -108,12 +109,7 @@ func (b *balancer) add(p *peer, most int) bool {
 // left gives p's unsent messages to the other peers, or keeps them for the next.
 func (b *balancer) left(p *peer, unsent []byte) int {
 	b.mu.Lock()
-	for i, q := range b.peers {
-		if q == p {
-			b.peers = append(b.peers[:i], b.peers[i+1:]...)
-			break
-		}
-	}
+	b.peers = slices.DeleteFunc(b.peers, func(q *peer) bool { return q == p })
 	b.mu.Unlock()
 	b.resend(unsent)
 	return 0

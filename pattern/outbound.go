@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tincan-ipc/tincan/internal/wait"
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
@@ -42,8 +43,8 @@ type outbound struct {
 	dead    bool // nothing is queued or written any more
 	credit  int
 	streak  int
-	spare   []byte // a short buffer
-	idle    gate   // writing is false again
+	spare   []byte    // a short buffer
+	idle    wait.Gate // writing is false again
 	counts  Counters
 
 	// What is being written is of the goroutine that has set writing.
@@ -325,7 +326,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 	case err != nil:
 		q.off += n
 		q.writing = false
-		q.idle.open()
+		q.idle.Open()
 		q.mu.Unlock()
 		p.kill(err)
 	case n < size:
@@ -337,7 +338,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 		more := q.bytes > 0
 		if !more {
 			q.writing = false
-			q.idle.open()
+			q.idle.Open()
 		}
 		q.mu.Unlock()
 		if more {
@@ -404,7 +405,7 @@ func (p *peer) takeBatch() bool {
 	p.settle()
 	if q.bytes == 0 || q.dead {
 		q.writing = false
-		q.idle.open()
+		q.idle.Open()
 		q.mu.Unlock()
 		return false
 	}
@@ -433,7 +434,7 @@ func (p *peer) stopWriting() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writing = false
-	q.idle.open()
+	q.idle.Open()
 }
 
 // earnCredit gives how many messages were sent. The reader calls it when something has come, that many

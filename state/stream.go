@@ -106,7 +106,8 @@ func (l *lineSink) fault(object []byte) error {
 	return err
 }
 
-// idle finds out whether a client that has ended its sending has ended altogether: only a write can tell, and one of nothing can too.
+// idle finds out whether a client that has ended its sending has ended altogether: only a write can tell, and over a Unix socket
+// one of nothing can too. Over TCP a close looks like a half-close until something is sent, a change or the system's keep-alive.
 func (l *lineSink) idle() error {
 	if !l.client.left.Load() {
 		return nil

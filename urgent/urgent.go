@@ -79,22 +79,11 @@ func (r *Reader) Pending() (bool, error) {
 
 // rawTCP gives the socket of c, if it is TCP's and nothing but wrappers that leave the bytes alone are above it.
 func rawTCP(c tincan.Conn) (syscall.RawConn, error) {
-	for {
-		w, ok := c.(interface{ Unwrap() tincan.Conn })
-		if !ok {
-			break
-		}
-		c = w.Unwrap()
-	}
 	// A Unix socket of Linux takes MSG_OOB too, and means something of its own.
 	if _, ok := c.LocalAddr().(*net.TCPAddr); !ok {
 		return nil, errors.ErrUnsupported
 	}
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	return s.SyscallConn()
+	return tincan.SyscallConn(c)
 }
 
 func opError(op string, c tincan.Conn, err error) error {

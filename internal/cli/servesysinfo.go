@@ -40,7 +40,7 @@ out is told once, and has no key.`
 func provideSysinfo(ctx context.Context, p *program, f *serveFlags, t *state.Table, begun func()) error {
 	c := &sysinfo.Collector{
 		Interval: f.sysinfo.interval, PIDs: f.sysinfo.pids, Names: f.sysinfo.names,
-		Failed: func(what string, err error) { p.report.note("of %s not all can be found out: %v", what, oneLine(err)) },
+		Failed: func(what string, err error) { p.report.note("sysinfo: %s: %v", what, oneLine(err)) },
 		Looked: begun,
 	}
 	if err := c.Run(ctx, t); ctx.Err() == nil {
