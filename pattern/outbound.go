@@ -19,8 +19,6 @@ const (
 	unbuffered = 8 << 10
 	// maxStreak bounds the messages in a row that senders write themselves.
 	maxStreak = 64
-	// maxYields bounds how many times a writer lets others run before it writes.
-	maxYields = 4
 )
 
 // An outbound queue is what waits to be sent to one peer: whole messages and
@@ -364,7 +362,7 @@ func (p *peer) settle() {
 func (p *peer) write() {
 	q := &p.out
 	if q.off == 0 {
-		q.gather()
+		runtime.Gosched() // senders that are ready to run add their messages to this write
 	}
 	for {
 		if q.off == len(q.wire) && !p.takeBatch() {
@@ -378,24 +376,6 @@ func (p *peer) write() {
 			return
 		}
 	}
-}
-
-// gather lets senders that are ready to run add their messages to a write. The scheduler comes back before it has run
-// all where they are many, so where some did there may be others.
-func (q *outbound) gather() {
-	for range maxYields {
-		was := q.queued()
-		runtime.Gosched()
-		if came := q.queued() - was; came == 0 || came > maxStreak {
-			return
-		}
-	}
-}
-
-func (q *outbound) queued() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.msgs
 }
 
 // takeBatch makes current what is queued. Where that is nothing, or the peer is dead, it ends the writing.
