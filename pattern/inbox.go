@@ -48,6 +48,7 @@ func (q *inbox) full(p *peer) bool {
 
 // put adds c, which is of p, then waits while p has too much there. It is p's reader's.
 func (q *inbox) put(p *peer, c *chunk) {
+	c = c.compacted()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {

@@ -27,8 +27,9 @@ const (
 // At any time at most one goroutine writes: the one that has set writing. Where messages come one at a time that is
 // the sender itself, which spares the change of goroutines. Where they come faster it is a
 // writer, which is started for as long as there is something to write, for then
-// one write takes many along. Credit decides: a write by a sender takes one, a read
-// from the peer gives one (an answer is likely to be waited for), and a writer that found a single message gives a growing streak.
+// one write takes many along. Credit decides: a write by a sender takes one, a read of no more than one message
+// from the peer gives one (an answer is likely to be waited for, and likely to be the only one), and a
+// writer that found a single message gives a growing streak.
 type outbound struct {
 	mu      sync.Mutex  // guards what follows
 	before  fifo[batch] // what is queued, but for
@@ -416,13 +417,16 @@ func (p *peer) stopWriting() {
 	q.idle.Open()
 }
 
-// earnCredit lets the next sender write by itself, and gives how many messages were sent. The reader calls it when
-// something has come.
-func (p *peer) earnCredit() (sent uint64) {
+// earnCredit gives how many messages were sent. The reader calls it when something has come, that many
+// whole messages. Where that isn't several it lets the next sender write by itself: to several there are several answers,
+// and one that goes ahead of the others costs both ends a system call and more.
+func (p *peer) earnCredit(msgs int) (sent uint64) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.credit = max(q.credit, 1)
+	if msgs <= 1 {
+		q.credit = max(q.credit, 1)
+	}
 	return q.counts.Sent
 }
 
