@@ -102,11 +102,12 @@ func (t *subscriptions) cancel(s *subscriber, topic []byte) (last, ok bool) {
 
 // remove takes back all that s holds. It calls gone, unless that is nil, with each topic and whether nobody holds it any more.
 func (t *subscriptions) remove(s *subscriber, gone func(topic []byte, last bool)) {
+	var topic []byte
 	for number := range s.topics {
-		topic := []byte(t.names[number])
+		topic = append(topic[:0], t.names[number]...)
 		last := t.drop(t.lookup(topic), s)
 		if gone != nil {
-			gone(topic, last)
+			gone(slices.Clone(topic), last)
 		}
 	}
 	s.topics = nil
