@@ -116,9 +116,12 @@ const (
 	largeJob     // write the message itself, which was not queued
 )
 
-// enqueue queues m. It never blocks. Where encoded is not nil it is m, to be held by all queues that take it. It isn't a
-// part of m, for then what a sender sends, and the slice of its parts, would have to be on the heap.
-func (p *peer) enqueue(m *outgoing, encoded []byte) (verdict, job) {
+// An encoding is a message as frames, made when the first queue takes it, that all hold which do. It isn't a
+// part of the message, for then what a sender sends, and the slice of its parts, would have to be on the heap.
+type encoding struct{ frames []byte }
+
+// enqueue queues m. It never blocks. Where once is not nil it is m's, for all queues that m is offered to.
+func (p *peer) enqueue(m *outgoing, once *encoding) (verdict, job) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -130,8 +133,11 @@ func (p *peer) enqueue(m *outgoing, encoded []byte) (verdict, job) {
 	}
 	q.counts.Sent++
 	q.counts.SentBytes += uint64(m.size)
-	if encoded != nil {
-		q.append(batch{buf: encoded, msgs: 1, shared: true})
+	if once != nil {
+		if once.frames == nil {
+			once.frames = m.appendTo(make([]byte, 0, m.size))
+		}
+		q.append(batch{buf: once.frames, msgs: 1, shared: true})
 		return queued, p.claim()
 	}
 	if m.size >= unbuffered && !q.writing && p.raw.vectors(m) && !p.session.Secure() {
