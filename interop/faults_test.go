@@ -298,7 +298,7 @@ func TestStoppedPuller(t *testing.T) {
 				default:
 					waited = true
 					for _, q := range push.Peers() {
-						if q.Queued > pattern.DefaultHighWater || q.QueuedBytes > pattern.DefaultQueueBytes+2*size {
+						if q.Queued > pattern.DefaultHighWater || q.QueuedBytes > pattern.DefaultSendBytes+2*size {
 							t.Errorf("%d messages of %d bytes are queued", q.Queued, q.QueuedBytes)
 						}
 					}

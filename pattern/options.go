@@ -28,7 +28,8 @@ type Options struct {
 	// along, comes on top. Zero or negative means 1,000.
 	SendHighWater, RecvHighWater int
 	// SendBytes and RecvBytes bound the same in bytes, with their frame headers. A single message may be longer.
-	// Zero or negative means 16 MiB.
+	// Zero or negative means 16 MiB; of SendBytes where Send waits for room, and doesn't drop, 2 MiB: what
+	// waits longer has left the processor's cache when it is written.
 	SendBytes, RecvBytes int
 	// MaxMessage bounds the bytes of a received message, all parts together. A peer that sends
 	// a longer one loses its connection. Zero or negative means 16 MiB.
@@ -104,6 +105,7 @@ type Options struct {
 const (
 	DefaultHighWater        = 1000
 	DefaultQueueBytes       = 16 << 20
+	DefaultSendBytes        = 2 << 20 // of SendBytes, but for a Pub or XPub without NoDrop
 	DefaultMaxMessage       = 16 << 20
 	DefaultMaxParts         = 1024
 	DefaultHandshakeTimeout = 30 * time.Second
@@ -112,8 +114,8 @@ const (
 	DefaultMaxTopic         = 1024
 )
 
-// withDefaults gives a copy of o, which may be nil, in which no field that has a default is zero.
-func (o *Options) withDefaults() Options {
+// withDefaults gives a copy of o, which may be nil, for a socket of a type, in which no field that has a default is zero.
+func (o *Options) withDefaults(kind zmtp.SocketType) Options {
 	var c Options
 	if o != nil {
 		c = *o
@@ -123,7 +125,10 @@ func (o *Options) withDefaults() Options {
 	}
 	setDefault(&c.SendHighWater, DefaultHighWater)
 	setDefault(&c.RecvHighWater, DefaultHighWater)
-	setDefault(&c.SendBytes, DefaultQueueBytes)
+	if (kind == zmtp.Pub || kind == zmtp.XPub) && !c.NoDrop {
+		setDefault(&c.SendBytes, DefaultQueueBytes)
+	}
+	setDefault(&c.SendBytes, DefaultSendBytes)
 	setDefault(&c.RecvBytes, DefaultQueueBytes)
 	setDefault(&c.MaxMessage, DefaultMaxMessage)
 	setDefault(&c.MaxParts, DefaultMaxParts)

@@ -62,7 +62,7 @@ type socket struct {
 
 // init makes s a socket of a type.
 func (s *socket) init(kind zmtp.SocketType, o *Options, route routing) {
-	s.kind, s.opts, s.route = kind, o.withDefaults(), route
+	s.kind, s.opts, s.route = kind, o.withDefaults(kind), route
 	s.inbox.highWater, s.inbox.maxBytes = s.opts.RecvHighWater, s.opts.RecvBytes
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.greeting, s.peers = map[net.Conn]*origin{}, map[*peer]struct{}{}
