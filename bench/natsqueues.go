@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/tincan-ipc/tincan/natsbridge"
 )
 
-// natsConsume is the worker that nats.go asks for messages by itself; the other, "NATS", fetches as package natsbridge does.
-const natsConsume = "NATS, Consume"
+// The names of nats.go alone among the work queues, beside "NATS", which does what package natsbridge does.
+const (
+	natsConsume = "NATS, Consume" // nats.go asks for messages ahead by itself, and doesn't fetch one batch after the other
+	natsBare    = "NATS, no ids"  // what is sent again may be stored twice
+)
 
 // openJobs opens the queue that package natsbridge makes, so that the settings of stream and consumer are the same for all.
 func openJobs(ctx context.Context, at address) (jetstream.Consumer, jetstream.JetStream, error) {
@@ -29,7 +34,18 @@ func openJobs(ctx context.Context, at address) (jetstream.Consumer, jetstream.Je
 	return consumer, js, err
 }
 
+// natsPut gives each job an id by which the server stores it once, as package natsbridge does.
 func natsPut(ctx context.Context, at address) (send, error) {
+	_, js, err := openJobs(ctx, at)
+	run := nuid.Next()
+	return func(job []byte) error {
+		_, err := js.Publish(ctx, "jobs", job, jetstream.WithMsgID(run+"."+strconv.FormatUint(numberOf(job), 36)))
+		return err
+	}, err
+}
+
+// natsPutBare leaves the id out: what is sent again may then be stored twice.
+func natsPutBare(ctx context.Context, at address) (send, error) {
 	_, js, err := openJobs(ctx, at)
 	return func(job []byte) error {
 		_, err := js.Publish(ctx, "jobs", job)

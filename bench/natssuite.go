@@ -50,7 +50,7 @@ func natsMessages(o options, p placement) []work {
 // natsQueue is a work queue with one worker: how many jobs it does, and after how long it has one.
 func natsQueue(o options, p placement) []work {
 	return ratesAndDelays("tcp work queue, "+smallMessage+" B", p, func(rate int) []contender {
-		return []contender{queueOf(o, "NATS", rate), queueOf(o, natsConsume, rate), queueOf(o, bridged, rate)}
+		return []contender{queueOf(o, "NATS", rate), queueOf(o, natsConsume, rate), queueOf(o, natsBare, rate), queueOf(o, bridged, rate)}
 	}, steadyRate)
 }
 

@@ -45,6 +45,7 @@ type workQueue struct {
 var workQueues = map[string]workQueue{
 	"NATS":      {natsPut, natsFetch},
 	natsConsume: {natsPut, natsConsumeJobs},
+	natsBare:    {natsPutBare, natsFetch},
 	bridged:     {bridgedPut, bridgedWork},
 }
 

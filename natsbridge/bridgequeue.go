@@ -78,7 +78,7 @@ func (b *Bridge) put(q *Queue, parts [][]byte, sent chan<- pending) {
 		b.drop(fail("send", q.subject, err))
 		return
 	}
-	future, err := q.js.PublishMsgAsync(m, jetstream.WithExpectStream(q.stream))
+	future, err := q.js.PublishMsgAsync(m)
 	if err != nil {
 		future = nil // it is sent again
 	}

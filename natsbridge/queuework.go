@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -239,6 +240,7 @@ func (h *holder) room() int {
 // awaitRoom waits until at least one more may be held, and gives how many.
 func (h *holder) awaitRoom(ctx context.Context) (int, error) {
 	for {
+		runtime.Gosched() // handlers that only have to run are done then, and one batch is asked for in place of many small ones
 		if n := h.room(); n > 0 {
 			return n, nil
 		}
