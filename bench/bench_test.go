@@ -106,7 +106,7 @@ func TestOneMessageRepetition(t *testing.T) {
 // Jobs and changes pass through a server that stores them, and what comes is counted and checked.
 func TestOneStoredRepetition(t *testing.T) {
 	l := testLab(t)
-	o := options{time: 10 * time.Millisecond}
+	o := options{time: 100 * time.Millisecond} // a batch may take longer than a hundredth of a second
 	for _, w := range append(natsQueue(o, same), natsState(o, same)...) {
 		numbers := 1
 		if w.beside != nil {

@@ -183,21 +183,14 @@ func (f *flusher) add(d *delivery) {
 	f.mu.Lock()
 	f.sent = append(f.sent, d)
 	f.mu.Unlock()
-	f.raise()
+	raise(f.news)
 }
 
 func (f *flusher) close() {
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()
-	f.raise()
-}
-
-func (f *flusher) raise() {
-	select {
-	case f.news <- struct{}{}:
-	default:
-	}
+	raise(f.news)
 }
 
 func (f *flusher) take() (sent []*delivery, closed bool) {
