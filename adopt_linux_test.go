@@ -41,7 +41,7 @@ func TestAdoptMessageQueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	if err := peer.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := peer.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	say := func(what string) {

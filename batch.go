@@ -209,7 +209,7 @@ func (c memMessageConn) NextSize(ctx context.Context) (int, error) {
 	p := c.in
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.readable.open()
+	defer p.readable.Open()
 	err := p.awaitRead(ctx)
 	switch {
 	case err == nil:

@@ -43,7 +43,7 @@ func TestBatch(t *testing.T) {
 	}
 	eachMessageEndpoint(t, func(t *testing.T, l tincan.MessageListener) {
 		client, server := messagePair(t, l)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		for name, msgs := range batches {
 			for _, way := range []struct{ from, to tincan.MessageConn }{{client, server}, {server, client}} {

@@ -65,7 +65,7 @@ func ExampleListen() {
 
 func ExampleDialer() {
 	d := tincan.Dialer{
-		Timeout: 100 * time.Millisecond,
+		Timeout: 5 * time.Second,
 		Config:  tincan.Config{Options: tincan.Options{KeepAlive: 30 * time.Second}},
 	}
 	_, err := d.Dial(context.Background(), "unix:/nonexistent/app.sock")

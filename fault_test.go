@@ -60,7 +60,7 @@ func sendTLS(t *testing.T, d *tincan.Dialer, l *tincan.Listener, clientSends boo
 		_ = c.Close()
 		served <- s
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var got sent
 	c, err := d.Dial(ctx, l.Addr().String())

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +37,7 @@ func sendJoined(t *testing.T, c *net.UDPConn, data []byte, size int) {
 // bound to one address or to all, and one that is dialled. The deadline of ctx is for the whole.
 func eachJoined(t *testing.T, f func(ctx context.Context, t *testing.T, c tincan.MessageConn, peer *net.UDPConn)) {
 	run := func(t *testing.T, c tincan.MessageConn, peer *net.UDPConn) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		f(ctx, t, c, peer)
 	}

@@ -2,8 +2,12 @@ package tincan_test
 
 import (
 	"testing"
+	"time"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
+
+// patience bounds every wait of a test: far more than what is waited for ever takes.
+const patience = time.Minute

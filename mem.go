@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // memBacklog bounds the connections that wait to be accepted, unless an option does.
@@ -103,15 +105,15 @@ type memListener[C Conn] struct {
 	mu      sync.Mutex // guards what follows
 	queue   []C
 	closed  bool
-	arrived gate
-	room    gate
+	arrived wait.Gate
+	room    wait.Gate
 }
 
 // listenMem takes e's name.
 func listenMem[C Conn](e *Endpoint) (*memListener[C], error) {
 	l := &memListener[C]{
 		addr: e.boundAddr(), backlog: e.Options.Backlog, maxMessage: maxMessage(e),
-		trace: &Trace{}, arrived: newGate(), room: newGate(),
+		trace: &Trace{},
 	}
 	if l.backlog == 0 {
 		l.backlog = memBacklog
@@ -132,7 +134,7 @@ func listenMem[C Conn](e *Endpoint) (*memListener[C], error) {
 func (l *memListener[C]) enqueue(ctx context.Context, c C) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer l.room.open() // the next dialer looks for itself
+	defer l.room.Open() // the next dialer looks for itself
 	for {
 		switch {
 		case l.closed:
@@ -141,10 +143,10 @@ func (l *memListener[C]) enqueue(ctx context.Context, c C) error {
 			return ctxError(ctx)
 		case len(l.queue) < l.backlog:
 			l.queue = append(l.queue, c)
-			l.arrived.open()
+			l.arrived.Open()
 			return nil
 		}
-		l.room.wait(ctx, &l.mu)
+		l.room.Wait(ctx, &l.mu)
 	}
 }
 
@@ -163,7 +165,7 @@ func (l *memListener[C]) Accept(ctx context.Context) (C, error) {
 func (l *memListener[C]) dequeue(ctx context.Context) (c C, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer l.arrived.open()
+	defer l.arrived.Open()
 	for {
 		switch {
 		case l.closed:
@@ -174,10 +176,10 @@ func (l *memListener[C]) dequeue(ctx context.Context) (c C, err error) {
 			var none C
 			c, l.queue[0] = l.queue[0], none
 			l.queue = l.queue[1:]
-			l.room.open()
+			l.room.Open()
 			return c, nil
 		}
-		l.arrived.wait(ctx, &l.mu)
+		l.arrived.Wait(ctx, &l.mu)
 	}
 }
 
@@ -201,8 +203,8 @@ func (l *memListener[C]) shut() (queued []C) {
 	delete(memNames.listeners, l.addr.Path)
 	memNames.mu.Unlock()
 	queued, l.queue = l.queue, nil
-	l.arrived.open()
-	l.room.open()
+	l.arrived.Open()
+	l.room.Open()
 	return queued
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // Bounds of what one direction of an in-process connection holds.
@@ -27,9 +29,9 @@ type memPipe struct {
 	mu       sync.Mutex // guards what follows
 	bytes    ring[byte]
 	sizes    ring[int] // of the messages in bytes
-	readable gate
-	writable gate
-	turn     gate // writers of a stream, whose bytes must not mix
+	readable wait.Gate
+	writable wait.Gate
+	turn     wait.Gate // writers of a stream, whose bytes must not mix
 	writing  bool
 
 	readErr  error // what the reading end did itself: io.EOF after CloseRead, net.ErrClosed
@@ -41,7 +43,7 @@ type memPipe struct {
 }
 
 func newMemPipe(limit int, messages bool) *memPipe {
-	return &memPipe{limit: limit, messages: messages, readable: newGate(), writable: newGate(), turn: newGate()}
+	return &memPipe{limit: limit, messages: messages}
 }
 
 // queued reports whether something is there to read.
@@ -63,12 +65,12 @@ func (p *memPipe) awaitRead(ctx context.Context) error {
 		case p.fin != nil:
 			return p.fin
 		}
-		p.readable.wait(ctx, &p.mu)
+		p.readable.Wait(ctx, &p.mu)
 	}
 }
 
 // awaitWrite waits at g until can holds (the error is nil) or writing has become pointless. p.mu must be held.
-func (p *memPipe) awaitWrite(ctx context.Context, g *gate, can func() bool) error {
+func (p *memPipe) awaitWrite(ctx context.Context, g *wait.Gate, can func() bool) error {
 	for {
 		switch {
 		case p.writeErr != nil:
@@ -82,7 +84,7 @@ func (p *memPipe) awaitWrite(ctx context.Context, g *gate, can func() bool) erro
 		case can():
 			return nil
 		}
-		g.wait(ctx, &p.mu)
+		g.Wait(ctx, &p.mu)
 	}
 }
 
@@ -92,12 +94,12 @@ func (p *memPipe) read(b []byte) (int, error) {
 	if len(b) == 0 && p.readErr == nil && !p.readBy.passed {
 		return 0, nil
 	}
-	defer p.readable.open() // the next reader may find something too
+	defer p.readable.Open() // the next reader may find something too
 	if err := p.awaitRead(context.Background()); err != nil {
 		return 0, err
 	}
 	n := p.bytes.take(b)
-	p.writable.open()
+	p.writable.Open()
 	return n, nil
 }
 
@@ -105,7 +107,7 @@ func (p *memPipe) write(b []byte) (n int, err error) {
 	ctx := context.Background()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.turn.open()
+	defer p.turn.Open()
 	if err := p.awaitWrite(ctx, &p.turn, func() bool { return !p.writing }); err != nil {
 		return 0, err
 	}
@@ -118,7 +120,7 @@ func (p *memPipe) write(b []byte) (n int, err error) {
 		piece := b[n:min(len(b), n+p.limit-p.bytes.n)]
 		p.bytes.put(piece)
 		n += len(piece)
-		p.readable.open()
+		p.readable.Open()
 	}
 	return n, nil
 }
@@ -126,13 +128,13 @@ func (p *memPipe) write(b []byte) (n int, err error) {
 func (p *memPipe) readMessage(ctx context.Context, b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.readable.open()
+	defer p.readable.Open()
 	if err := p.awaitRead(ctx); err != nil {
 		return 0, err
 	}
 	var size [1]int
 	p.sizes.take(size[:])
-	p.writable.open()
+	p.writable.Open()
 	if size[0] > len(b) {
 		p.bytes.drop(size[0])
 		return 0, io.ErrShortBuffer
@@ -143,7 +145,7 @@ func (p *memPipe) readMessage(ctx context.Context, b []byte) (int, error) {
 func (p *memPipe) writeMessage(ctx context.Context, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.writable.open() // a shorter message may fit yet
+	defer p.writable.Open() // a shorter message may fit yet
 	if len(b) > p.limit {
 		return ErrMessageTooLong
 	}
@@ -153,7 +155,7 @@ func (p *memPipe) writeMessage(ctx context.Context, b []byte) error {
 	}
 	p.bytes.put(b)
 	p.sizes.put([]int{len(b)})
-	p.readable.open()
+	p.readable.Open()
 	return nil
 }
 
@@ -161,7 +163,7 @@ func (p *memPipe) writeMessage(ctx context.Context, b []byte) error {
 func (p *memPipe) waitReadable(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.readable.open()
+	defer p.readable.Open()
 	err := p.awaitRead(ctx)
 	if err != nil && (errors.Is(err, p.fin) || errors.Is(err, io.EOF)) {
 		return nil // that is the next read's to tell
@@ -211,9 +213,9 @@ func (p *memPipe) discard() {
 }
 
 func (p *memPipe) openAll() {
-	p.readable.open()
-	p.writable.open()
-	p.turn.open()
+	p.readable.Open()
+	p.writable.Open()
+	p.turn.Open()
 }
 
 func (p *memPipe) setReadDeadline(t time.Time) error {

@@ -70,7 +70,7 @@ func dialMessage(t *testing.T, endpoint string) tincan.MessageConn {
 
 func accept(t *testing.T, l tincan.MessageListener) tincan.MessageConn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := l.Accept(ctx)
 	if err != nil {
@@ -101,7 +101,7 @@ func write(t *testing.T, c tincan.MessageConn, msg string) {
 
 func read(t *testing.T, c tincan.MessageConn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	buf := make([]byte, 1<<19)
 	n, err := c.ReadMessage(ctx, buf)

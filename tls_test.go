@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -200,28 +201,56 @@ func TestTLSVersion(t *testing.T) {
 	_ = c.Close()
 }
 
+// inProcess stands in for tcp inside a synctest bubble, whatever the address.
+type inProcess struct{ endpoint string }
+
+func (p inProcess) Dial(ctx context.Context, _ *tincan.Dialer, _ *tincan.Endpoint) (net.Conn, error) {
+	return tincan.Dial(ctx, p.endpoint)
+}
+
+func (p inProcess) Listen(ctx context.Context, _ *tincan.ListenConfig, _ *tincan.Endpoint) (net.Listener, error) {
+	return tincan.Listen(ctx, p.endpoint)
+}
+
 // A client that never speaks is dropped by the handshake's deadline and holds up no other.
 func TestTLSSilentClient(t *testing.T) {
-	a := newAuthority(t)
-	l := listen(t, "tls://127.0.0.1:0?handshake-timeout=200ms&"+a.issue("localhost", time.Now().Add(time.Hour)))
-	result := make(chan error, 2)
-	go serveEach(l, func(c net.Conn) { result <- tincan.Handshake(context.Background(), c); _ = c.Close() })
-	silent, err := net.Dial("tcp", l.Addr().(*tincan.Endpoint).Host+":"+l.Addr().(*tincan.Endpoint).Port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	honest, err := tincan.Dial(t.Context(), l.Addr().String()+"?server-name=localhost&ca="+a.ca)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer honest.Close()
-	if err := <-result; err != nil {
-		t.Errorf("the honest client's handshake: %v", err)
-	}
-	if err := <-result; tincan.KindOf(err) != tincan.KindTimeout {
-		t.Errorf("the silent client's handshake: %v, want a timeout", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		below := inProcess{"mem:" + t.Name()}
+		config := tincan.Config{Transports: map[string]tincan.Transport{"tcp": below}}
+		l, err := (&tincan.ListenConfig{Config: config}).Listen(t.Context(), "tls://localhost:1?handshake-timeout=200ms&"+a.issue("localhost", time.Now().Add(time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		start := time.Now()
+		type end struct {
+			err error
+			at  time.Duration
+		}
+		result := make(chan end, 2)
+		go serveEach(l, func(c net.Conn) {
+			err := tincan.Handshake(context.Background(), c)
+			result <- end{err, time.Since(start)}
+			_ = c.Close()
+		})
+		silent, err := tincan.Dial(t.Context(), below.endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		honest, err := (&tincan.Dialer{Config: config}).Dial(t.Context(), "tls://localhost:1?ca="+a.ca)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer honest.Close()
+		if first := <-result; first.err != nil || first.at != 0 {
+			t.Errorf("the honest client's handshake: %v after %v", first.err, first.at)
+		}
+		if second := <-result; tincan.KindOf(second.err) != tincan.KindTimeout || second.at != 200*time.Millisecond {
+			t.Errorf("the silent client's handshake: %v after %v, want a timeout after 200ms", second.err, second.at)
+		}
+	})
 }
 
 func TestTLSBadFiles(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tincan-ipc/tincan"
 )
@@ -24,7 +23,7 @@ func TestUDPRefused(t *testing.T) {
 			}
 			c := dialMessage(t, url)
 			write(t, c, "anyone?")
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			_, err := c.ReadMessage(ctx, make([]byte, 8))
 			wantOpError(t, err, "read", syscall.ECONNREFUSED)

@@ -82,21 +82,40 @@ func TestOneMessageRepetition(t *testing.T) {
 	if err := l.compileAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o := options{time: 10 * time.Millisecond}
 	const tcp = "tcp" // which all speak
-	works := []work{
-		messageTrips(o, tcp, same), messageTrips(o, "unix", same), messageFlow(o, 0, tcp, same), messageFlow(o, 1, "unix", same), messageFlow(o, 2, tcp, same),
-		peerTrips(o, "unix", same), peerFlow(o, 0, "unix", same), fanOut(o, 10, tcp, same), fanOutTopics(o, tcp, same),
-		inlineCallers(o, tcp, same), goroutineCallers(o, tcp, same), idlePeers(tcp, 100),
-	}
-	for _, w := range works {
-		for _, c := range w.contenders {
+	eachCounts(t, l, nil, func(o options) []work {
+		return []work{
+			messageTrips(o, tcp, same), messageTrips(o, "unix", same), messageFlow(o, 0, tcp, same), messageFlow(o, 1, "unix", same), messageFlow(o, 2, tcp, same),
+			peerTrips(o, "unix", same), peerFlow(o, 0, "unix", same), fanOut(o, 10, tcp, same), fanOutTopics(o, tcp, same),
+			inlineCallers(o, tcp, same), goroutineCallers(o, tcp, same), idlePeers(tcp, 100),
+		}
+	})
+}
+
+// eachCounts has each of the contenders named, or all where names is nil, do each work, and wants every number of it to be more than nothing.
+func eachCounts(t *testing.T, l *lab, names []string, works func(options) []work) {
+	t.Helper()
+	shortly := options{time: 10 * time.Millisecond}
+	for i, w := range works(shortly) {
+		numbers := 1
+		if w.beside != nil {
+			numbers = 2
+		}
+		for j, c := range w.contenders {
+			if names != nil && !slices.Contains(names, c.name) {
+				continue
+			}
 			if why := l.missingFor(w)(c); why != "" {
 				lacks(t, w.name, c.name, why)
 				continue
 			}
-			v, err := l.once(w, o.time)(t.Context(), c)
-			if err != nil || len(v) != 1 || v[0] <= 0 {
+			v, err := l.once(w, shortly.time)(t.Context(), c)
+			if err == nil && len(v) == numbers && slices.Min(v) == 0 { // on a busy machine who counts may not have had its turn
+				o := options{time: 2 * time.Second}
+				w := works(o)[i]
+				v, err = l.once(w, o.time)(t.Context(), w.contenders[j])
+			}
+			if err != nil || len(v) != numbers || slices.Min(v) <= 0 {
 				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
 			}
 		}
@@ -164,26 +183,9 @@ func TestOneRelayedRepetition(t *testing.T) {
 	if err := l.compileAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o := options{time: 10 * time.Millisecond}
-	for _, w := range []work{relayTransfer(o, "tcp", "unix"), relayTransfer(o, "unix", "unix"), relayTrips(o, "tcp", split), relayUDP(o)} {
-		numbers := 1
-		if w.beside != nil {
-			numbers = 2
-		}
-		for _, c := range w.contenders {
-			if !slices.Contains([]string{"C splice", "io.Copy", "package relay"}, c.name) {
-				continue
-			}
-			if why := l.missingFor(w)(c); why != "" {
-				lacks(t, w.name, c.name, why)
-				continue
-			}
-			v, err := l.once(w, o.time)(t.Context(), c)
-			if err != nil || len(v) != numbers || slices.Min(v) <= 0 {
-				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
-			}
-		}
-	}
+	eachCounts(t, l, []string{"C splice", "io.Copy", "package relay"}, func(o options) []work {
+		return []work{relayTransfer(o, "tcp", "unix"), relayTransfer(o, "unix", "unix"), relayTrips(o, "tcp", split), relayUDP(o)}
+	})
 }
 
 // What a process and those that outlived it took of the processor is known in the end.

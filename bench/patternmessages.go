@@ -91,7 +91,13 @@ func patternServe(o *pattern.Options) func(context.Context, address) error {
 
 func patternCall(ctx context.Context, at address) (trip, error) {
 	s := pattern.NewClient(nil)
-	return firstPart(ctx, s.Request), s.Dial(at.String())
+	return func(body []byte) ([]byte, error) {
+		reply, err := s.Request(ctx, body) // called as programs do: through a variable the parts would be on the heap
+		if err != nil {
+			return nil, err
+		}
+		return reply[0], nil
+	}, s.Dial(at.String())
 }
 
 // firstPart makes a trip of a Request whose messages have one part.

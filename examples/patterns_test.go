@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,7 +20,7 @@ func TestRequestReply(t *testing.T) {
 }
 
 func TestWorkers(t *testing.T) {
-	back := nobody(t)
+	back := "unix:" + filepath.Join(t.TempDir(), "back")
 	front, stopQueue := start(t, "workers/queue", "tcp://127.0.0.1:0", back)
 	worker := exec.CommandContext(t.Context(), program("workers/worker"), back)
 	if err := worker.Start(); err != nil {

@@ -20,10 +20,10 @@ func TestDashboardInChromium(t *testing.T) {
 	dir := built(t, installDashboard)
 	path := socketPath(t)
 	echo := start(t, tincan(t), "serve", "echo", "unix:"+path)
-	echo.await(echo.err, regexp.MustCompile(`listening on `))
+	echo.await(echo.err, regexp.MustCompile(`listening on (\S+)\s`))
 	relay := start(t, tincan(t), "relay", "--dashboard", "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", "unix:"+path)
-	url := relay.await(relay.err, regexp.MustCompile(`dashboard on (http://\S+)`))
-	port := relay.await(relay.err, regexp.MustCompile(`listening on tcp://127\.0\.0\.1:(\d+)`))
+	url := relay.await(relay.err, regexp.MustCompile(`dashboard on (http://\S+)\s`))
+	port := relay.await(relay.err, regexp.MustCompile(`listening on tcp://127\.0\.0\.1:(\d+)\s`))
 	argv := []string{"node", "page.js", url, port}
 	if pictures := os.Getenv("TINCAN_PICTURES"); pictures != "" {
 		argv = append(argv, pictures)

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// limit bounds every wait in this package. It is met only when something is broken.
+// limit bounds every wait in this package, not what lies between them: a server may live through many. It is met only
+// when something is broken.
 const limit = 60 * time.Second
 
 // An output collects what a program writes, and lets a test wait for a part of it.
@@ -57,7 +58,6 @@ type process struct {
 	stdin    io.WriteCloser // nil where the whole input was given at the start
 	out, err *output
 	done     chan struct{} // closed when the process and its outputs have ended
-	cancel   context.CancelFunc
 }
 
 // start starts a program whose input the test gives by say and end.
@@ -70,14 +70,11 @@ func start(t *testing.T, argv ...string) *process {
 func launch(t *testing.T, dir string, stdin io.Reader, argv []string) *process {
 	t.Helper()
 	tool(t, argv[0])
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	p := &process{
-		t: t, argv: argv, out: newOutput(), err: newOutput(),
-		done: make(chan struct{}), cancel: cancel,
-	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{t: t, argv: argv, out: newOutput(), err: newOutput(), done: make(chan struct{})}
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Dir, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = dir, stdin, p.out, p.err
-	p.cmd.WaitDelay = time.Second // a grandchild that holds the pipes holds up nobody
+	p.cmd.WaitDelay = limit / 4 // for what is still in the pipes: a grandchild that holds them holds up nobody for ever
 	if stdin == nil {
 		pipe, err := p.cmd.StdinPipe()
 		if err != nil {
@@ -156,7 +153,11 @@ func (p *process) end() {
 // status waits for the program's end and returns its exit status; -1 is a signal.
 func (p *process) status() int {
 	p.t.Helper()
-	<-p.done // bounded by the context of launch
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		p.t.Fatalf("%s: has not ended in %v; stdout %q, stderr %q", p, limit, brief(p.out.String()), p.err)
+	}
 	return p.cmd.ProcessState.ExitCode()
 }
 

@@ -194,7 +194,7 @@ func TestLateReply(t *testing.T) {
 }
 
 // socatReady is what socat prints, with -d -d, once it is bound.
-var socatReady = regexp.MustCompile(`listening on (?:UDP )?AF=\d+ "?([^\s"]+)`)
+var socatReady = regexp.MustCompile(`listening on (?:UDP )?AF=\d+ "?([^\s"]+)"?\s`)
 
 // socatServer starts socat as a server of one client, whom other answers.
 func socatServer(t *testing.T, at address, other string) (*process, address) {
@@ -216,7 +216,7 @@ func ncat(t *testing.T, flags ...string) (p *process, at address) {
 	at = tcpAt(strconv.Itoa(reservePort(t)))
 	argv := append([]string{"ncat", "-v", "-l"}, flags...)
 	p = start(t, append(argv, at.words()...)...)
-	p.await(p.err, regexp.MustCompile(`Listening on 127\.0\.0\.1:(\d+)`))
+	p.await(p.err, regexp.MustCompile(`Listening on 127\.0\.0\.1:(\d+)\s`))
 	return p, at
 }
 
@@ -264,7 +264,7 @@ func TestNcatServer(t *testing.T) {
 	t.Run("unix", func(t *testing.T) {
 		at := address{path: socketPath(t)}
 		server := start(t, "ncat", "-v", "-l", "-U", at.path)
-		server.await(server.err, regexp.MustCompile(`Listening on (\S+)`))
+		server.await(server.err, regexp.MustCompile(`Listening on (\S+)\s`))
 		talk(t, server, at.url("unix"))
 	})
 	t.Run("tls", func(t *testing.T) {

@@ -49,7 +49,7 @@ func (c certificates) sServer(t *testing.T, flags ...string) (p *process, at add
 	p = start(t, append([]string{
 		"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", c.cert, "-key", c.key, "-rev",
 	}, flags...)...)
-	return p, tcpAt(p.await(p.out, regexp.MustCompile(`ACCEPT 127\.0\.0\.1:(\d+)`)))
+	return p, tcpAt(p.await(p.out, regexp.MustCompile(`ACCEPT 127\.0\.0\.1:(\d+)\s`)))
 }
 
 // TestOpenSSLClient talks to tincan's echo over TLS. An end without close_notify would

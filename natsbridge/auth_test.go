@@ -34,7 +34,7 @@ func try(t *testing.T, text string) (tincan.ErrorKind, error) {
 	if err != nil {
 		return tincan.KindOf(err), err
 	}
-	if err := natsbridge.Close(nc, time.Second); err != nil {
+	if err := natsbridge.Close(nc, patience); err != nil {
 		t.Error(err)
 	}
 	return tincan.KindNone, nil
@@ -182,7 +182,7 @@ func TestConnectFailures(t *testing.T) {
 		t.Errorf("a server that says nothing: %v", err)
 	}
 	l.Close()
-	if _, err := natsbridge.Connect(t.Context(), endpoint(t, "nats://"+silent+"/s"), o); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := natsbridge.Connect(t.Context(), endpoint(t, "nats://"+silent+"/s"), &natsbridge.ConnectOptions{Timeout: patience}); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a port where nobody listens: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,10 @@ func TestCalcOverCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer far.Close()
+	waitUntil(t, "the server knows of those on others who serve", func() bool {
+		_, err := service.Calc(t.Context(), far, questions()[0], &service.CalcOptions{Timeout: patience})
+		return !errors.Is(err, syscall.ECONNREFUSED)
+	})
 	for i, got := range answers(t, far) {
 		if got != want[i] {
 			t.Errorf("question %d: %q over NATS, %q over a Unix socket", i, got, want[i])
@@ -212,10 +217,11 @@ func TestQueueOverCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := js.Stream(t.Context(), "TINCAN_jobs_DEAD")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var dead jetstream.Stream
+	waitUntil(t, "the stream of dead letters has a leader", func() bool {
+		dead, err = js.Stream(t.Context(), "TINCAN_jobs_DEAD")
+		return err == nil
+	})
 	if n := dead.CachedInfo().State.Msgs; n > 0 {
 		t.Errorf("%d dead letters", n)
 	}

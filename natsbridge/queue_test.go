@@ -133,7 +133,7 @@ func TestQueueRedelivery(t *testing.T) {
 // TestQueueHolds: a handler that takes longer than AckWait keeps its message.
 func TestQueueHolds(t *testing.T) {
 	nc := natstest.Start(t, 1, "").Connect(t)
-	q := open(t, nc, "jobs", &natsbridge.QueueOptions{AckWait: 300 * time.Millisecond})
+	q := open(t, nc, "jobs", &natsbridge.QueueOptions{AckWait: 3 * time.Second})
 	if err := q.Put(t.Context(), []byte("long")); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestQueueHolds(t *testing.T) {
 	select {
 	case <-began:
 		t.Error("it was delivered again")
-	case <-time.After(time.Second): // three AckWaits in which it must not happen
+	case <-time.After(4500 * time.Millisecond): // half as long again as AckWait, in which it must not happen
 	}
 	close(ends)
 	stop()

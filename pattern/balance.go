@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/tincan-ipc/tincan/zmtp"
@@ -12,8 +13,10 @@ import (
 // A balancer shares messages out among peers: to each in turn that has room. It is the routing
 // of the types that send so; those that receive otherwise than into the inbox override arrived.
 type balancer struct {
-	s      *socket
-	resent func(frames []byte, p *peer) // is told where a message that lost its peer went; may be nil
+	s *socket
+	// moved is told that a message, as frames, lost its peer and went to p; or waits for one, where p is nil. mu is
+	// held. It may be nil.
+	moved func(frames []byte, p *peer)
 
 	mu      sync.Mutex // guards what follows
 	peers   []*peer
@@ -21,45 +24,56 @@ type balancer struct {
 	backlog []byte // messages, as frames, that lost their peer while there was no other
 }
 
-// send queues m with one of the peers, which it gives. It waits while there is none, or none has room.
-func (b *balancer) send(ctx context.Context, m *outgoing) (*peer, error) {
+// send queues m with one of the peers. It waits while there is none, or none has room.
+func (b *balancer) send(ctx context.Context, m *outgoing) error {
 	if b.s.closing.Load() {
-		return nil, b.s.fail("send", net.ErrClosed)
+		return b.s.fail("send", net.ErrClosed)
 	}
-	if p, j := b.try(m); p != nil {
-		p.work(j, m)
-		return p, nil
+	p, j := b.try(m)
+	if p == nil {
+		err := b.await(ctx, func() bool {
+			p, j = b.try(m)
+			return p != nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	var p *peer
-	var j job
+	p.work(j, m)
+	return nil
+}
+
+// await has try, which is send without waiting, succeed.
+func (b *balancer) await(ctx context.Context, try func() bool) error {
+	sent := false
 	err := b.s.until(ctx, func() bool {
 		if b.s.closing.Load() {
 			return true
 		}
-		p, j = b.try(m)
-		return p != nil
+		sent = try()
+		return sent
 	})
-	if err == nil && p == nil {
+	if err == nil && !sent {
 		err = net.ErrClosed
 	}
-	if err != nil {
-		return nil, b.s.fail("send", err)
-	}
-	p.work(j, m)
-	return p, nil
+	return b.s.fail("send", err)
 }
 
 // share is send for a program's parts.
 func (b *balancer) share(ctx context.Context, parts [][]byte) error {
 	m := message(parts)
-	_, err := b.send(ctx, &m)
-	return err
+	return b.send(ctx, &m)
 }
 
 // try is send without waiting.
 func (b *balancer) try(m *outgoing) (*peer, job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.pick(m)
+}
+
+// pick is try, with mu held.
+func (b *balancer) pick(m *outgoing) (*peer, job) {
 	for range b.peers {
 		if b.next >= len(b.peers) {
 			b.next = 0
@@ -95,12 +109,7 @@ func (b *balancer) add(p *peer, most int) bool {
 // left gives p's unsent messages to the other peers, or keeps them for the next.
 func (b *balancer) left(p *peer, unsent []byte) int {
 	b.mu.Lock()
-	for i, q := range b.peers {
-		if q == p {
-			b.peers = append(b.peers[:i], b.peers[i+1:]...)
-			break
-		}
-	}
+	b.peers = slices.DeleteFunc(b.peers, func(q *peer) bool { return q == p })
 	b.mu.Unlock()
 	b.resend(unsent)
 	return 0
@@ -114,24 +123,24 @@ func (b *balancer) resend(frames []byte) {
 			continue
 		}
 		m := outgoing{frames: one, size: len(one), forced: true}
-		p, j := b.try(&m)
-		if p == nil {
-			b.keep(one)
-		}
-		if b.resent != nil {
-			b.resent(one, p)
-		}
-		if p != nil {
+		if p, j := b.move(&m); p != nil {
 			p.work(j, &m)
 		}
 	}
 }
 
-// keep holds a message for the next peer.
-func (b *balancer) keep(frames []byte) {
+// move queues m, which lost its peer, with another, or keeps it for the next.
+func (b *balancer) move(m *outgoing) (*peer, job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.backlog = append(b.backlog, frames...)
+	p, j := b.pick(m)
+	if p == nil {
+		b.backlog = append(b.backlog, m.frames...)
+	}
+	if b.moved != nil {
+		b.moved(m.frames, p)
+	}
+	return p, j
 }
 
 // nextMessage takes the next message or command off frames. Of a command nothing is given.

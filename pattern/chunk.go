@@ -55,15 +55,23 @@ func pooledChunk(large bool) *chunk {
 	return c
 }
 
-// compactChunk gives a chunk for a copy of b.
-func compactChunk(b []byte) *chunk {
-	if len(b) > tinyChunk {
-		return &chunk{buf: slices.Clone(b)}
+// compacted gives c, of which nothing was handed out, or where it is short a copy that doesn't hold a buffer for many.
+func (c *chunk) compacted() *chunk {
+	var short *chunk
+	switch {
+	case c.pool == nil || len(c.buf) > compact:
+		return c
+	case len(c.buf) > tinyChunk:
+		short = &chunk{buf: slices.Clone(c.buf)}
+	default:
+		short = tinyChunks.Get().(*chunk)
+		short.pool = tinyChunks
+		short.buf = append(short.buf, c.buf...)
 	}
-	c := tinyChunks.Get().(*chunk)
-	c.pool = tinyChunks
-	c.buf = append(c.buf, b...)
-	return c
+	short.sifted = c.sifted
+	short.seal(c.msgs)
+	c.free()
+	return short
 }
 
 // release tells that n of c's messages are no longer used.
@@ -165,13 +173,19 @@ func cloneParts(parts [][]byte) [][]byte {
 	for _, p := range parts {
 		size += len(p)
 	}
-	clones, buf := make([][]byte, len(parts)), make([]byte, 0, size)
+	clones := make([][]byte, len(parts))
+	appendParts(clones, make([]byte, 0, size), parts)
+	return clones
+}
+
+// appendParts copies parts to buf, which has room for them, and sets clones to the copies. It gives the longer buf.
+func appendParts(clones [][]byte, buf []byte, parts [][]byte) []byte {
 	for i, p := range parts {
 		begin := len(buf)
 		buf = append(buf, p...)
 		clones[i] = buf[begin:len(buf):len(buf)]
 	}
-	return clones
+	return buf
 }
 
 // each gives f the parts of each message of c, which nobody else has, and then frees c. They are valid until f
@@ -194,4 +208,35 @@ func (c *chunk) keepParts(parts [][]byte) [][]byte {
 		return slices.Clone(parts)
 	}
 	return cloneParts(parts)
+}
+
+const (
+	// slabSize and slabParts are how much small messages that are copied together share.
+	slabSize  = 1 << 10
+	slabParts = 16
+)
+
+// A slab is memory for copies of small messages, which share it: two allocations serve many, and whoever keeps
+// one of them holds no more than that. The zero value is empty.
+type slab struct {
+	parts [][]byte
+	bytes []byte
+}
+
+// clone is cloneParts. left bounds the length of what is yet to be cloned, with this.
+func (s *slab) clone(parts [][]byte, left int) [][]byte {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size > slabSize/4 || len(parts) > slabParts/4 {
+		return cloneParts(parts)
+	}
+	if len(parts) > len(s.parts) || size > cap(s.bytes)-len(s.bytes) {
+		s.parts, s.bytes = make([][]byte, slabParts), make([]byte, 0, min(left, slabSize))
+	}
+	clones := s.parts[:len(parts):len(parts)]
+	s.parts = s.parts[len(parts):]
+	s.bytes = appendParts(clones, s.bytes, parts)
+	return clones
 }

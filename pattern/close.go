@@ -108,9 +108,9 @@ func (p *peer) flush(ctx context.Context) bool {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer q.idle.open()
+	defer q.idle.Open()
 	for (q.writing || q.bytes > 0) && !q.dead && ctx.Err() == nil {
-		q.idle.wait(ctx, &q.mu)
+		q.idle.Wait(ctx, &q.mu)
 	}
 	return !q.writing && q.bytes == 0 && !q.dead
 }

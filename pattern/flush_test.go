@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan/pattern"
+	"github.com/tincan-ipc/tincan/zmtp"
 )
 
 // TestFlush: it waits for the system to have taken what was sent, and so for a peer.
@@ -38,24 +39,26 @@ func TestFlush(t *testing.T) {
 		t.Errorf("%d messages are queued after Flush", n)
 	}
 
-	// More than the system and the peer's queue take: Flush waits, until ctx or the socket ends.
-	large := make([]byte, 1<<20)
-	for range 40 {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		err := push.Send(ctx, large)
-		cancel()
-		if err != nil {
-			break
+	// More than the system takes: Flush waits, until ctx or the socket ends.
+	stuck := pattern.NewPush(nil)
+	defer stuck.Close()
+	if addr, err = stuck.Listen(t.Context(), endpoint(t, "unix")); err != nil {
+		t.Fatal(err)
+	}
+	rawPeer(t, addr, &zmtp.Config{Type: zmtp.Pull}) // which doesn't read
+	for range 4 {
+		if err := stuck.Send(within(t), make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := push.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := stuck.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while a peer doesn't read: %v", err)
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- push.Flush(context.Background()) }()
-	push.Close()
+	go func() { flushed <- stuck.Flush(context.Background()) }()
+	stuck.Close()
 	if err := <-flushed; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("when the socket is closed: %v", err)
 	}

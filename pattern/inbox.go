@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // An inbox is where the messages of all peers wait to be received. It takes them in turn from
@@ -16,7 +18,7 @@ type inbox struct {
 	ahead func(*Message) bool
 
 	mu      sync.Mutex // guards what follows, and the peers' arrivals
-	arrived gate
+	arrived wait.Gate
 	active  fifo[*peer] // those that have messages
 	waiting int         // their messages
 	aside   int         // messages of peers that are skipped
@@ -34,7 +36,7 @@ type arrivals struct {
 	stalled bool // the reader waits for room
 	held    bool // nothing is to be taken, for the outbound queue is full
 	skipped bool // and so it is not among the active, though it has messages
-	room    gate
+	room    wait.Gate
 	paused  bool // it is among those of the inbox
 	counts  Counters
 }
@@ -46,6 +48,7 @@ func (q *inbox) full(p *peer) bool {
 
 // put adds c, which is of p, then waits while p has too much there. It is p's reader's.
 func (q *inbox) put(p *peer, c *chunk) {
+	c = c.compacted()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -61,7 +64,7 @@ func (q *inbox) put(p *peer, c *chunk) {
 			q.paused = append(q.paused, p)
 		}
 		p.in.stalled = true
-		p.in.room.wait(context.Background(), &q.mu)
+		p.in.room.Wait(context.Background(), &q.mu)
 	}
 	p.in.stalled = false
 }
@@ -79,7 +82,7 @@ func (q *inbox) added(p *peer, c *chunk) {
 		q.aside += c.msgs
 	} else {
 		q.waiting += c.msgs
-		q.arrived.open()
+		q.arrived.Open()
 	}
 }
 
@@ -90,18 +93,18 @@ func (q *inbox) take(ctx context.Context) (*Message, error) {
 	defer q.mu.Unlock()
 	for !q.ready() {
 		if q.closed {
-			q.arrived.open() // the next waiter looks for itself
+			q.arrived.Open() // the next waiter looks for itself
 			return nil, net.ErrClosed
 		}
 		if ctx.Err() != nil {
 			return nil, ctxError(ctx)
 		}
 		q.resume()
-		q.arrived.wait(ctx, &q.mu)
+		q.arrived.Wait(ctx, &q.mu)
 	}
 	q.next(m)
 	if q.waiting > 0 {
-		q.arrived.open()
+		q.arrived.Open()
 	}
 	return m, nil
 }
@@ -118,7 +121,7 @@ func (q *inbox) resume() {
 	q.pausing = false
 	for _, p := range q.paused {
 		p.in.paused = false
-		p.in.room.open()
+		p.in.room.Open()
 	}
 	q.paused = nil
 }
@@ -190,7 +193,7 @@ func (q *inbox) next(m *Message) {
 		}
 	}
 	if p.in.stalled && p.in.msgs <= q.highWater/2 && p.in.bytes <= q.maxBytes/2 {
-		p.in.room.open()
+		p.in.room.Open()
 	}
 }
 
@@ -250,7 +253,7 @@ func (q *inbox) unhold(p *peer) {
 		q.active.push(p)
 		q.waiting += p.in.msgs
 		q.aside -= p.in.msgs
-		q.arrived.open()
+		q.arrived.Open()
 	}
 }
 
@@ -275,7 +278,7 @@ func (q *inbox) wake(p *peer) {
 	if !q.closed {
 		q.unhold(p)
 	}
-	p.in.room.open()
+	p.in.room.Open()
 }
 
 // close ends all waits, and drops and counts what nobody took.
@@ -286,11 +289,11 @@ func (q *inbox) close() {
 	for q.active.len() > 0 {
 		p := q.active.pop()
 		p.in.chunks, p.in.msgs, p.in.bytes = fifo[*chunk]{}, 0, 0 // a borrower may hold their memory: the collector takes it
-		p.in.room.open()
+		p.in.room.Open()
 	}
 	q.counts.Dropped += uint64(q.waiting + q.aside)
 	q.waiting, q.aside = 0, 0
-	q.arrived.open()
+	q.arrived.Open()
 }
 
 // A fifo is a queue that reuses its memory. The zero value is empty.

@@ -76,7 +76,7 @@ func (i *interest) joined(p *peer) error {
 	defer i.mu.Unlock()
 	commands := hearsCommands(p)
 	frames := make([]byte, 0, i.size)
-	i.self.each(func(topic []byte) bool {
+	i.tree.each(&i.self, func(topic []byte) bool {
 		frames = appendSubscription(frames, commands, topic, false)
 		return true
 	})

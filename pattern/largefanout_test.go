@@ -35,6 +35,42 @@ func TestLargeMessagesAreShared(t *testing.T) {
 	}
 }
 
+// TestDroppedMessagesAreNotEncoded publishes long messages that no subscriber has room for: nothing is copied.
+func TestDroppedMessagesAreNotEncoded(t *testing.T) {
+	const subscribers = 3
+	pub := pattern.NewPub(&pattern.Options{SendHighWater: 1})
+	addr := listen(t, "unix", pub)
+	for range subscribers {
+		c := rawPeer(t, stringAddr(addr), &zmtp.Config{Type: zmtp.Sub})
+		if _, err := c.Write(zmtp.AppendFrame(nil, zmtp.FlagCommand, zmtp.AppendSubscribe(nil, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitSubscribers(t, pub, subscribers)
+	message := make([]byte, 1<<20)
+	for range 1000 { // until what each can take is full, and all that come are dropped
+		before := pub.Stats().Dropped
+		if err := pub.Send(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+		if pub.Stats().Dropped == before+subscribers && pub.Stats().Queued == subscribers {
+			break
+		}
+	}
+	before := pub.Stats().Dropped
+	allocs := testing.AllocsPerRun(10, func() {
+		if err := pub.Send(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if dropped := pub.Stats().Dropped - before; dropped != 11*subscribers {
+		t.Fatalf("%d were dropped, want %d", dropped, 11*subscribers)
+	}
+	if allocs != 0 {
+		t.Errorf("to drop a message takes %v allocations", allocs)
+	}
+}
+
 // BenchmarkFanOutLarge publishes long messages to many subscribers in the same process. An operation is one delivery.
 func BenchmarkFanOutLarge(b *testing.B) {
 	for _, size := range []int{2 << 10, 8 << 10, 16 << 10, 64 << 10} {

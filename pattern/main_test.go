@@ -4,12 +4,12 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
 	if endpoint := os.Getenv(idleSocket); endpoint != "" {
 		os.Exit(serveIdle(endpoint))
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

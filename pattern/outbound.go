@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tincan-ipc/tincan/internal/wait"
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
@@ -26,8 +27,9 @@ const (
 // At any time at most one goroutine writes: the one that has set writing. Where messages come one at a time that is
 // the sender itself, which spares the change of goroutines. Where they come faster it is a
 // writer, which is started for as long as there is something to write, for then
-// one write takes many along. Credit decides: a write by a sender takes one, a read
-// from the peer gives one (an answer is likely to be waited for), and a writer that found a single message gives a growing streak.
+// one write takes many along. Credit decides: a write by a sender takes one, a read of no more than one message
+// from the peer gives one (an answer is likely to be waited for, and likely to be the only one), and a
+// writer that found a single message gives a growing streak.
 type outbound struct {
 	mu      sync.Mutex  // guards what follows
 	before  fifo[batch] // what is queued, but for
@@ -39,8 +41,8 @@ type outbound struct {
 	dead    bool // nothing is queued or written any more
 	credit  int
 	streak  int
-	spare   []byte // a short buffer
-	idle    gate   // writing is false again
+	spare   []byte    // a short buffer
+	idle    wait.Gate // writing is false again
 	counts  Counters
 
 	// What is being written is of the goroutine that has set writing.
@@ -114,9 +116,12 @@ const (
 	largeJob     // write the message itself, which was not queued
 )
 
-// enqueue queues m. It never blocks. Where encoded is not nil it is m, to be held by all queues that take it. It isn't a
-// part of m, for then what a sender sends, and the slice of its parts, would have to be on the heap.
-func (p *peer) enqueue(m *outgoing, encoded []byte) (verdict, job) {
+// An encoding is a message as frames, made when the first queue takes it, that all hold which do. It isn't a
+// part of the message, for then what a sender sends, and the slice of its parts, would have to be on the heap.
+type encoding struct{ frames []byte }
+
+// enqueue queues m. It never blocks. Where once is not nil it is m's, for all queues that m is offered to.
+func (p *peer) enqueue(m *outgoing, once *encoding) (verdict, job) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -128,8 +133,11 @@ func (p *peer) enqueue(m *outgoing, encoded []byte) (verdict, job) {
 	}
 	q.counts.Sent++
 	q.counts.SentBytes += uint64(m.size)
-	if encoded != nil {
-		q.append(batch{buf: encoded, msgs: 1, shared: true})
+	if once != nil {
+		if once.frames == nil {
+			once.frames = m.appendTo(make([]byte, 0, m.size))
+		}
+		q.append(batch{buf: once.frames, msgs: 1, shared: true})
 		return queued, p.claim()
 	}
 	if m.size >= unbuffered && !q.writing && p.raw.vectors(m) && !p.session.Secure() {
@@ -322,7 +330,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 	case err != nil:
 		q.off += n
 		q.writing = false
-		q.idle.open()
+		q.idle.Open()
 		q.mu.Unlock()
 		p.kill(err)
 	case n < size:
@@ -334,7 +342,7 @@ func (p *peer) writtenOf(n, size int, err error) {
 		more := q.bytes > 0
 		if !more {
 			q.writing = false
-			q.idle.open()
+			q.idle.Open()
 		}
 		q.mu.Unlock()
 		if more {
@@ -383,7 +391,7 @@ func (p *peer) takeBatch() bool {
 	p.settle()
 	if q.bytes == 0 || q.dead {
 		q.writing = false
-		q.idle.open()
+		q.idle.Open()
 		q.mu.Unlock()
 		return false
 	}
@@ -412,16 +420,19 @@ func (p *peer) stopWriting() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writing = false
-	q.idle.open()
+	q.idle.Open()
 }
 
-// earnCredit lets the next sender write by itself, and gives how many messages were sent. The reader calls it when
-// something has come.
-func (p *peer) earnCredit() (sent uint64) {
+// earnCredit gives how many messages were sent. The reader calls it when something has come, that many
+// whole messages. Where that isn't several it lets the next sender write by itself: to several there are several answers,
+// and one that goes ahead of the others costs both ends a system call and more.
+func (p *peer) earnCredit(msgs int) (sent uint64) {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.credit = max(q.credit, 1)
+	if msgs <= 1 {
+		q.credit = max(q.credit, 1)
+	}
 	return q.counts.Sent
 }
 

@@ -65,7 +65,7 @@ func (p *peer) kill(err error) {
 	was, starved := p.out.dead, p.out.starved
 	if !was {
 		p.out.dead, p.cause = true, err
-		p.out.idle.open()
+		p.out.idle.Open()
 	}
 	p.out.mu.Unlock()
 	if !was {
@@ -129,9 +129,9 @@ func (p *peer) awaitWriter() {
 	q := &p.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer q.idle.open()
+	defer q.idle.Open()
 	for q.writing {
-		q.idle.wait(context.Background(), &q.mu)
+		q.idle.Wait(context.Background(), &q.mu)
 	}
 }
 

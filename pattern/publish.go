@@ -38,7 +38,7 @@ func (b *publisher) publish(m *outgoing) bool {
 	return ok
 }
 
-// sharedFrom is the length from which a message is encoded once for all queues. Shorter ones are copied into each, for many are
+// sharedFrom is the length from which a message is encoded once, for all queues that have room for it. Shorter ones are copied into each, for many are
 // written at once then, which pays more than a copy costs.
 const sharedFrom = 8 << 10
 
@@ -65,10 +65,11 @@ func (b *publisher) deliver(m *outgoing, owed []debt) (_ []debt, began []*peer, 
 		}
 	}
 	one := outgoing{parts: m.parts, size: m.size, forced: b.s.opts.NoDrop}
-	var encoded []byte
+	var all encoding
+	var once *encoding
 	switch {
 	case m.size >= sharedFrom && len(subs) > 1:
-		encoded = m.appendTo(make([]byte, 0, m.size))
+		once = &all
 	case m.size < unbuffered:
 		b.frames = m.appendTo(b.frames[:0])
 		one.frames, one.parts = b.frames, nil
@@ -82,7 +83,7 @@ func (b *publisher) deliver(m *outgoing, owed []debt) (_ []debt, began []*peer, 
 		}
 		s.room--
 		s.roomBytes -= m.size
-		j, first := s.offer(&one, encoded)
+		j, first := s.offer(&one, once)
 		if first {
 			began = append(began, s.peer)
 		}
@@ -138,8 +139,8 @@ type outlet struct {
 }
 
 // offer queues m if there is room, as [peer.enqueue] does. It reports whether a run of drops began, which its caller is to tell without locks.
-func (o *outlet) offer(m *outgoing, encoded []byte) (j job, began bool) {
-	v, j := o.peer.enqueue(m, encoded)
+func (o *outlet) offer(m *outgoing, once *encoding) (j job, began bool) {
+	v, j := o.peer.enqueue(m, once)
 	switch v {
 	case queued:
 		o.dropping = false

@@ -101,8 +101,8 @@ func (r *reader) take(n int) error {
 	r.busy = n >= firstRead
 	r.wide = len(r.c.buf) >= smallChunk
 	r.p.beat.note(r.p)
-	sent := r.p.earnCredit()
 	fault := r.scan()
+	sent := r.p.earnCredit(r.msgs)
 	if r.msgs == 1 && sent == r.sent+1 {
 		r.turns++
 	} else {
@@ -287,11 +287,6 @@ func (r *reader) deliver() {
 	if msgs == 0 {
 		c.free()
 		return
-	}
-	if c.pool != nil && len(c.buf) <= compact {
-		whole := c
-		c = compactChunk(whole.buf)
-		whole.free()
 	}
 	c.seal(msgs)
 	r.p.s.route.arrived(r.p, c)

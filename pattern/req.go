@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/tincan-ipc/tincan/zmtp"
@@ -159,12 +160,7 @@ func (b *exchanges) joined(p *peer) error {
 
 func (b *exchanges) left(p *peer, unsent []byte) int {
 	b.mu.Lock()
-	for i, q := range b.peers {
-		if q == p {
-			b.peers = append(b.peers[:i], b.peers[i+1:]...)
-			break
-		}
-	}
+	b.peers = slices.DeleteFunc(b.peers, func(q *peer) bool { return q == p })
 	b.mu.Unlock()
 	if x := b.take(p); x != nil {
 		x.err, x.unsent = ErrPeerLost, countMessages(unsent) > 0

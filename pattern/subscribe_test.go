@@ -218,6 +218,7 @@ func TestUnfilteredPublisher(t *testing.T) {
 func TestNoticesAreBounded(t *testing.T) {
 	pub := pattern.NewXPub(nil)
 	sub := follow(t, listen(t, "unix", pub), nil, "stays")
+	waitSubscribers(t, pub, 1) // before others, which a connection begins with in any order
 	for i := range 10_000 {
 		topic := fmt.Sprint("comes and goes", i%10)
 		if err := sub.Subscribe(topic); err != nil {

@@ -98,8 +98,8 @@ func TestSubscriptions(t *testing.T) {
 			"": func(t *rapid.T) {
 				for i, m := range model {
 					got := map[string]int{}
-					subs[i].each(func(topic []byte) bool {
-						got[string(topic)] = int(subs[i].topics[tree.lookup(topic)])
+					tree.each(&subs[i], func(topic []byte) bool {
+						got[string(topic)] = int(subs[i].topics[tree.lookup(topic).number])
 						if !tree.holds(&subs[i], topic) {
 							t.Fatalf("%d does not hold %q, which it has", i, topic)
 						}
@@ -110,7 +110,17 @@ func TestSubscriptions(t *testing.T) {
 					}
 				}
 				nodes := map[*holders]int{}
-				checkNode(t, &tree, &tree.root, nodes)
+				numbers := map[uint32]bool{}
+				checkNode(t, &tree, &tree.root, "", nodes, numbers)
+				for _, n := range tree.free {
+					if numbers[n] || tree.names[n] != "" {
+						t.Fatalf("%q has a number that is free", tree.names[n])
+					}
+					numbers[n] = true
+				}
+				if len(numbers) != len(tree.names) || len(tree.free) > 0 && len(tree.free) == len(tree.names) {
+					t.Fatalf("%d names, %d of them free, for %d numbers", len(tree.names), len(tree.free), len(numbers))
+				}
 				for h, n := range nodes {
 					if h.nodes != n {
 						t.Fatalf("holders of %d topics count %d", n, h.nodes)
@@ -124,18 +134,22 @@ func TestSubscriptions(t *testing.T) {
 	})
 }
 
-// checkNode checks what every node below n must be, and counts those that have each set of holders.
-func checkNode(t *rapid.T, tree *subscriptions, n *topicNode, nodes map[*holders]int) {
+// checkNode checks what n, the node of topic, must be, and all below it. It counts the nodes that have each set of holders, and notes the numbers.
+func checkNode(t *rapid.T, tree *subscriptions, n *topicNode, topic string, nodes map[*holders]int, numbers map[uint32]bool) {
 	if h := n.holders; h != nil {
+		if tree.names[n.number] != topic || numbers[n.number] {
+			t.Fatalf("%q: the number %d, of %q", topic, n.number, tree.names[n.number])
+		}
+		numbers[n.number] = true
 		key, order := uint64(0), uint64(0)
 		for _, s := range h.subs {
-			if s.topics[n] == 0 || s.order <= order {
-				t.Fatalf("%q: the holder of order %d, after %d, has subscribed %d times", n.topic(nil), s.order, order, s.topics[n])
+			if s.topics[n.number] == 0 || s.order <= order {
+				t.Fatalf("%q: the holder of order %d, after %d, has subscribed %d times", topic, s.order, order, s.topics[n.number])
 			}
 			key, order = key^s.mark, s.order
 		}
 		if len(h.subs) == 0 || h.key != key || tree.sets[key] != h {
-			t.Fatalf("%q: %d holders, not those that their key gives", n.topic(nil), len(h.subs))
+			t.Fatalf("%q: %d holders, not those that their key gives", topic, len(h.subs))
 		}
 		nodes[h]++
 	}
@@ -146,17 +160,18 @@ func checkNode(t *rapid.T, tree *subscriptions, n *topicNode, nodes map[*holders
 			set += bits.OnesCount64(word)
 		}
 		if set != below || below == 0 {
-			t.Fatalf("%q: %d branches, %d first bytes", n.topic(nil), below, set)
+			t.Fatalf("%q: %d branches, %d first bytes", topic, below, set)
 		}
-		for i, child := range n.fork.branch {
-			if at, ok := n.find(child.label[0]); child.parent != n || at != i || !ok {
-				t.Fatalf("%q: wrong branch %q", n.topic(nil), child.label)
+		for i := range n.fork.branch {
+			child := &n.fork.branch[i]
+			if at, ok := n.find(child.label[0]); at != i || !ok {
+				t.Fatalf("%q: wrong branch %q", topic, child.label)
 			}
-			checkNode(t, tree, child, nodes)
+			checkNode(t, tree, child, topic+child.label, nodes, numbers)
 		}
 	}
-	if n.parent != nil && n.holders == nil && below < 2 {
-		t.Fatalf("%q is there for nothing", n.topic(nil))
+	if n != &tree.root && n.holders == nil && below < 2 {
+		t.Fatalf("%q is there for nothing", topic)
 	}
 }
 

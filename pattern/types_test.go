@@ -502,7 +502,8 @@ func TestManySenders(t *testing.T) {
 		t.Errorf("got %d different messages", len(seen))
 	}
 	for _, p := range push.Peers() {
-		if p.Sent < each || p.Queued != 0 || p.Type != zmtp.Pull {
+		// One that is kept from its turn gets less than its share, but what it has room for.
+		if p.Sent < pattern.DefaultHighWater || p.Queued != 0 || p.Type != zmtp.Pull {
 			t.Errorf("got %+v", p)
 		}
 	}

@@ -80,7 +80,7 @@ func (n *notices) add(p *peer, topic []byte, cancel, edge bool) {
 	now := &notice{peer: p, topic: string(topic), cancel: cancel}
 	n.queue.push(now)
 	q.waiting++
-	q.arrived.open()
+	q.arrived.Open()
 	if !all {
 		if n.pending == nil {
 			n.pending = map[string]*notice{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -307,7 +308,7 @@ func startPeer(t *testing.T, addr string, argv ...string) {
 			t.Log(said.String())
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := (&tincan.Dialer{Retry: true, Backoff: tincan.Backoff{Min: 10 * time.Millisecond}}).Dial(ctx, "tcp://"+addr)
 	if err != nil {
@@ -316,15 +317,22 @@ func startPeer(t *testing.T, addr string, argv ...string) {
 	_ = c.Close()
 }
 
+// freePort gives a port of those that systems don't give out by themselves: else some connection might have it before the
+// program that is to listen there.
 func freePort(t *testing.T) (addr, port string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err != nil {
+			continue // it is taken
+		}
+		defer l.Close()
+		addr = l.Addr().String()
+		_, port, _ = net.SplitHostPort(addr)
+		return addr, port
 	}
-	defer l.Close()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return "127.0.0.1:" + port, port
+	t.Fatal("no port is free")
+	return "", ""
 }
 
 // TestRealProxies dials through programs that others wrote.

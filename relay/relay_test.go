@@ -21,16 +21,16 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/relay"
 	"github.com/tincan-ipc/tincan/service"
 	"github.com/tincan-ipc/tincan/ws"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience bounds what a test waits for, so that a hang fails and names what hung.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // kind is a sort of connection: each stands for a way that bytes are moved and ends passed on.
 type kind struct {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/service"
@@ -74,12 +73,8 @@ func testIdleClients(t *testing.T, s *service.Server) {
 	if !raceEnabled && each > 4608 {
 		t.Errorf("an idle client costs %d bytes", each)
 	}
-	start := time.Now()
-	if got := exchange(t, dial(t, url), "hello"); got != "hello" {
+	if got := exchange(t, dial(t, url), "hello"); got != "hello" { // within the deadline that dial sets: the others stay for ever
 		t.Errorf("got %q", got)
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("one more client took %v", took)
 	}
 }
 

@@ -196,7 +196,7 @@ func TestDrainWaitsForNobody(t *testing.T) {
 		_, end := serve(t, nil, endpoint, lookup(t, "echo").Stream)
 		start := time.Now()
 		end()
-		if took := time.Since(start); took > time.Second/2 {
+		if took := time.Since(start); took > service.DefaultDrain/2 {
 			t.Errorf("%s: it took %v", endpoint, took)
 		}
 	}

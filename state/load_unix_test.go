@@ -31,6 +31,7 @@ type load struct {
 	rate                int // changes a second
 	calm, stopped       time.Duration
 	wakes               time.Duration // in which a stopped client has to be right
+	slack               time.Duration // how much slower others may get by what else runs on the machine
 }
 
 const loadKeys = 100
@@ -39,9 +40,9 @@ const loadKeys = 100
 // and the server's memory stay, and all end with the exact state, those that were stopped soon after they wake. TINCAN_SOAK=1 is the
 // full size: a thousand clients, a thousand changes a second, a minute.
 func TestManyClients(t *testing.T) {
-	l := load{clients: 100, perProcess: 10, rate: 300, calm: time.Second, stopped: 2 * time.Second, wakes: patience}
+	l := load{clients: 100, perProcess: 10, rate: 300, calm: time.Second, stopped: 2 * time.Second, wakes: patience, slack: time.Second / 2}
 	if os.Getenv("TINCAN_SOAK") != "" {
-		l = load{clients: 1000, perProcess: 100, rate: 1000, calm: 20 * time.Second, stopped: time.Minute, wakes: time.Second}
+		l = load{clients: 1000, perProcess: 100, rate: 1000, calm: 20 * time.Second, stopped: time.Minute, wakes: time.Second, slack: 20 * time.Millisecond}
 	}
 	for _, endpoint := range []string{"unix:" + filepath.Join(shortDir(t), "s"), "tcp://127.0.0.1:0"} {
 		network, _, _ := strings.Cut(endpoint, ":")
@@ -105,7 +106,7 @@ func (l load) run(t *testing.T, network, endpoint string) {
 	if most := int64(l.perProcess) * (8 * batchSize); grown > most+16<<20 {
 		t.Errorf("memory grew by %d bytes", grown)
 	}
-	if during.median > 3*before.median+20*time.Millisecond {
+	if during.median > 3*before.median+l.slack {
 		t.Errorf("latency was %v, and is %v", before, during)
 	}
 }

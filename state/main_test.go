@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
 // patience bounds every wait: far more than what is waited for ever takes.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // asProcess is what this binary does in place of the tests where another test runs it as a process of its own.
 var asProcess func() bool
@@ -18,5 +18,5 @@ func TestMain(m *testing.M) {
 	if asProcess != nil && asProcess() {
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

@@ -13,19 +13,18 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/state"
 )
 
 // testPatience bounds every wait of a test: far more than what is waited for ever takes.
-const testPatience = 30 * time.Second
+const testPatience = time.Minute
 
 func TestMain(m *testing.M) {
 	if play(os.Getenv(roleVariable)) {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // number gives a value of t.

@@ -115,18 +115,25 @@ func TestProcessCPU(t *testing.T) {
 	burner, idler := child(t, roleBurns, "burner"), child(t, roleWaits, "idler")
 	table := &state.Table{}
 	r := (&Collector{PIDs: []int{burner.Process.Pid, idler.Process.Pid}}).newRun(time.Second)
+	of := func() (seconds float64, at time.Time) { return procSeconds(t, burner.Process.Pid), time.Now() }
+	before, begin := of()
 	r.look(t.Context(), table)
-	before, start := procSeconds(t, burner.Process.Pid), time.Now()
-	for procSeconds(t, burner.Process.Pid) < before+0.4 { // however busy this host is with others
+	from, start := of()
+	for now, at := from, start; now < from+0.4; now, at = of() { // however busy this host is with others
 		time.Sleep(5 * time.Millisecond)
-		if time.Since(start) > testPatience {
+		if at.Sub(start) > testPatience {
 			t.Fatal("a busy loop gets no CPU")
 		}
 	}
+	to, stop := of()
 	r.look(t.Context(), table)
-	spent := 100 * (procSeconds(t, burner.Process.Pid) - before) / time.Since(start).Seconds()
+	after, end := of()
+	// What was told is of a time that is no shorter than the inner one and no longer than the outer one, give or take ticks.
+	least, most := 100*(to-from-0.02)/end.Sub(begin).Seconds(), 100*(after-before+0.02)/stop.Sub(start).Seconds()
 	burnt := number(t, table, fmt.Sprintf("proc.%d.cpu", burner.Process.Pid))
-	near(t, "the burner's CPU", burnt, spent, 0.2*spent+3)
+	if burnt < least-3 || burnt > most+3 {
+		t.Errorf("the burner's CPU is %v %%, want %v to %v", burnt, least, most)
+	}
 	if idle := number(t, table, fmt.Sprintf("proc.%d.cpu", idler.Process.Pid)); idle > burnt/2 {
 		t.Errorf("one that waits is busy by %v %%, one that burns by %v %%", idle, burnt)
 	}
@@ -273,37 +280,46 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// TestTrue compares what is told of the host with what the kernel tells.
+// TestTrue compares what is told of the host with what the kernel tells, before and after: others use this host too.
 func TestTrue(t *testing.T) {
 	table := &state.Table{}
 	r := (&Collector{}).newRun(time.Second)
-	r.look(t.Context(), table)
-	for _, row := range []struct {
-		file, field, key string
-		unit, within     float64
+	inFile := func(file, field string, unit float64) func() float64 {
+		return func() float64 { return unit * fieldAfter(t, file, field) }
+	}
+	onDisk := func(blocks func(*syscall.Statfs_t) uint64) func() float64 {
+		return func() float64 {
+			var root syscall.Statfs_t
+			if err := syscall.Statfs("/", &root); err != nil {
+				t.Fatal(err)
+			}
+			return float64(blocks(&root)) * float64(root.Bsize)
+		}
+	}
+	rows := []struct {
+		key    string
+		kernel func() float64
+		within float64
+		before float64
 	}{
-		{"/proc/meminfo", "MemTotal:", "mem.total", kib, 0},
-		{"/proc/meminfo", "MemAvailable:", "mem.available", kib, 1 << 29},
-		{"/proc/meminfo", "SwapTotal:", "swap.total", kib, 0},
-		{"/proc/net/dev", "lo:", "net.lo.received", 1, 64 * mib},
-	} {
-		near(t, row.key, number(t, table, row.key), row.unit*fieldAfter(t, row.file, row.field), row.within)
+		{key: "mem.total", kernel: inFile("/proc/meminfo", "MemTotal:", kib)},
+		{key: "mem.available", kernel: inFile("/proc/meminfo", "MemAvailable:", kib), within: 1 << 29},
+		{key: "swap.total", kernel: inFile("/proc/meminfo", "SwapTotal:", kib)},
+		{key: "net.lo.received", kernel: inFile("/proc/net/dev", "lo:", 1), within: mib},
+		{key: "cpu.load1", kernel: inFile("/proc/loadavg", "", 1), within: 0.5},
+		{key: "disk./.total", kernel: onDisk(func(s *syscall.Statfs_t) uint64 { return s.Blocks })},
+		{key: "disk./.free", kernel: onDisk(func(s *syscall.Statfs_t) uint64 { return s.Bavail }), within: 1 << 30},
 	}
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		t.Fatal(err)
+	for i := range rows {
+		rows[i].before = rows[i].kernel()
 	}
-	load, err := strconv.ParseFloat(strings.Fields(string(text))[0], 64)
-	if err != nil {
-		t.Fatal(err)
+	r.look(t.Context(), table)
+	for _, row := range rows {
+		after := row.kernel()
+		if got := number(t, table, row.key); got < min(row.before, after)-row.within || got > max(row.before, after)+row.within {
+			t.Errorf("%s is %v, and the kernel says %v before and %v after", row.key, got, row.before, after)
+		}
 	}
-	near(t, "cpu.load1", number(t, table, "cpu.load1"), load, 0.5)
-	var root syscall.Statfs_t
-	if err := syscall.Statfs("/", &root); err != nil {
-		t.Fatal(err)
-	}
-	near(t, "disk./.total", number(t, table, "disk./.total"), float64(root.Blocks)*float64(root.Bsize), 0)
-	near(t, "disk./.free", number(t, table, "disk./.free"), float64(root.Bavail)*float64(root.Bsize), 1<<30)
 
 	// What passes is counted.
 	established, received := number(t, table, "tcp.established"), number(t, table, "net.lo.received")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // Faults is what a byte stream does wrong, as a hostile or unlucky peer or
@@ -70,7 +71,7 @@ type flow struct {
 	Flow
 	release <-chan struct{}
 	turn    chan struct{} // holds a value while a call is under way
-	by      deadline
+	by      wait.Deadline
 
 	// Guarded by turn.
 	rand   *rand.Rand
@@ -128,7 +129,7 @@ func (f *flow) piece(n int) int {
 // hold waits as long as the next piece has to: until the deadline, or until
 // over is closed, whose reason is for the caller to tell.
 func (f *flow) hold(over <-chan struct{}) error {
-	late := f.by.wait()
+	late := f.by.Wait()
 	if f.stalled() {
 		select {
 		case <-f.release:
@@ -182,61 +183,4 @@ func (f *flow) count(n int) {
 		}
 		f.free = f.free.Add(time.Duration(int64(n) * int64(time.Second) / int64(f.Rate)))
 	}
-}
-
-// A deadline is an instant whose passing closes a channel. The zero value is none.
-type deadline struct {
-	mu     sync.Mutex // guards what follows
-	passed chan struct{}
-	isPast bool
-	turn   int // counts set, so that a timer set before has no effect
-	timer  *time.Timer
-}
-
-// wait gives a channel that is closed when the deadline passes, also where it is moved before that.
-func (d *deadline) wait() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.channel()
-}
-
-func (d *deadline) channel() chan struct{} {
-	if d.passed == nil {
-		d.passed = make(chan struct{})
-	}
-	return d.passed
-}
-
-// set moves the deadline; the zero time is none.
-func (d *deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-	}
-	d.turn++
-	if d.isPast {
-		d.passed, d.isPast = nil, false
-	}
-	if t.IsZero() {
-		return
-	}
-	left := time.Until(t)
-	if left <= 0 {
-		d.pass()
-		return
-	}
-	turn := d.turn
-	d.timer = time.AfterFunc(left, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if turn == d.turn {
-			d.pass()
-		}
-	})
-}
-
-func (d *deadline) pass() {
-	close(d.channel())
-	d.isPast = true
 }

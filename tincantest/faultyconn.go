@@ -99,7 +99,7 @@ func (c *faultyConn) lock(f *flow) error {
 	if err := c.ended(f); err != nil {
 		return err
 	}
-	late := f.by.wait()
+	late := f.by.Wait()
 	select {
 	case f.turn <- struct{}{}:
 		return nil
@@ -232,17 +232,17 @@ func (c *faultyConn) LocalAddr() net.Addr  { return c.lower.LocalAddr() }
 func (c *faultyConn) RemoteAddr() net.Addr { return c.lower.RemoteAddr() }
 
 func (c *faultyConn) SetDeadline(t time.Time) error {
-	c.in.by.set(t)
-	c.out.by.set(t)
+	c.in.by.Set(t)
+	c.out.by.Set(t)
 	return c.lower.SetDeadline(t)
 }
 
 func (c *faultyConn) SetReadDeadline(t time.Time) error {
-	c.in.by.set(t)
+	c.in.by.Set(t)
 	return c.lower.SetReadDeadline(t)
 }
 
 func (c *faultyConn) SetWriteDeadline(t time.Time) error {
-	c.out.by.set(t)
+	c.out.by.Set(t)
 	return c.lower.SetWriteDeadline(t)
 }

@@ -3,7 +3,7 @@ package tincantest_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }

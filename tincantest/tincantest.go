@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds each test, so that a hang fails and names what hung.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // run runs one subtest, under a context that bounds it, and then sees to it
 // that goroutines and descriptors are as many as before.

@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/vsock"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func config() tincan.Config {
 	var c tincan.Config

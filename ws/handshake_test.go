@@ -201,43 +201,55 @@ func isProtocolError(err error) bool {
 }
 
 func TestSilentClient(t *testing.T) {
-	l := listen(t, "ws://127.0.0.1:0?handshake-timeout=50ms")
-	silent := dialRaw(t, l.Addr())
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	// A slow one holds up no other.
-	honest := make(chan error, 1)
-	go func() {
-		c, err := dialer().Dial(context.Background(), l.Addr().String())
-		if err == nil {
-			err = c.Close()
+	bubble(t, "?handshake-timeout=3s", func(t *testing.T, p *pipes, d *tincan.Dialer, l *tincan.Listener) {
+		start := time.Now()
+		dialled := make(chan net.Conn, 1)
+		go func() {
+			c, _ := p.Dial(t.Context(), nil, nil)
+			dialled <- c
+		}()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
 		}
-		honest <- err
-	}()
-	other, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := tincan.Handshake(ctx(t), other); err != nil {
-		t.Errorf("an honest client: %v", err)
-	}
-	_, err = c.Read(make([]byte, 1))
-	var handshake *tincan.HandshakeError
-	if !errors.As(err, &handshake) || tincan.KindOf(err) != tincan.KindTimeout {
-		t.Errorf("Read: %v, kind %v", err, tincan.KindOf(err))
-	}
-	if _, err := silent.r.ReadByte(); err != io.EOF {
-		t.Errorf("the silent client reads %v", err)
-	}
-	_, _ = io.ReadAll(other)
-	_ = other.Close()
-	if err := <-honest; err != nil {
-		t.Errorf("an honest client: %v", err)
-	}
+		defer c.Close()
+		silent := <-dialled
+		defer silent.Close()
+		late := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			late <- err
+		}()
+		// A slow one holds up no other.
+		honest := make(chan error, 1)
+		go func() {
+			c, err := d.Dial(t.Context(), "ws://localhost:80")
+			if err == nil {
+				err = c.Close()
+			}
+			honest <- err
+		}()
+		other, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if err := tincan.Handshake(t.Context(), other); err != nil {
+			t.Errorf("an honest client: %v", err)
+		}
+		_, _ = io.ReadAll(other)
+		_ = other.Close()
+		if err := <-honest; err != nil || time.Since(start) != 0 {
+			t.Errorf("an honest client: %v after %v", err, time.Since(start))
+		}
+		var handshake *tincan.HandshakeError
+		if err := <-late; !errors.As(err, &handshake) || tincan.KindOf(err) != tincan.KindTimeout || time.Since(start) != 3*time.Second {
+			t.Errorf("Read: %v, kind %v, after %v", err, tincan.KindOf(err), time.Since(start))
+		}
+		if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the silent client reads %v", err)
+		}
+	})
 }
 
 func TestDeadlineWhileUpgrading(t *testing.T) {
@@ -381,7 +393,11 @@ func TestDialFailures(t *testing.T) {
 				}
 				_, _ = io.WriteString(c, tt.answer)
 			}()
-			_, err = dialer().Dial(ctx(t), "ws://"+l.Addr().String()+"?handshake-timeout=100ms")
+			query := ""
+			if tt.answer == "silent" {
+				query = "?handshake-timeout=100ms"
+			}
+			_, err = dialer().Dial(ctx(t), "ws://"+l.Addr().String()+query)
 			var handshake *tincan.HandshakeError
 			if !errors.As(err, &handshake) || tincan.KindOf(err) != tt.kind {
 				t.Errorf("Dial: %v, kind %v", err, tincan.KindOf(err))

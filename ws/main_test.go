@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/ws"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func dialer() *tincan.Dialer {
 	d := &tincan.Dialer{}
@@ -46,7 +46,7 @@ func listenMessage(t *testing.T, endpoint string) tincan.MessageListener {
 }
 
 // timeout bounds what a test waits for; it is reached only when something is wrong.
-const timeout = 10 * time.Second
+const timeout = time.Minute
 
 func ctx(t *testing.T) context.Context {
 	t.Helper()

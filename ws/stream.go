@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // maxPiece bounds the message that one Write makes, and what is read ahead. A
@@ -18,7 +19,7 @@ const maxPiece = 32 << 10
 // stream is a byte stream: a [net.Conn].
 type stream struct {
 	conn
-	readDeadline, writeDeadline deadline
+	readDeadline, writeDeadline wait.Deadline
 
 	off int // how much of head was read; readMu guards it
 }
@@ -64,7 +65,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
-	if err := s.next(context.Background(), s.readDeadline.wait()); err != nil {
+	if err := s.next(context.Background(), s.readDeadline.Wait()); err != nil {
 		return 0, s.opError("read", err)
 	}
 	n := copy(p, s.head.b[s.off:])
@@ -80,13 +81,13 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) WaitReadable(ctx context.Context) error {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
-	return readable(s.next(ctx, s.readDeadline.wait()))
+	return readable(s.next(ctx, s.readDeadline.Wait()))
 }
 
 // Write sends p as one or more messages. When the deadline passes, n counts
 // what goes out with the next Write or with Close too.
 func (s *stream) Write(p []byte) (n int, err error) {
-	if err := s.established(context.Background(), s.writeDeadline.wait()); err != nil {
+	if err := s.established(context.Background(), s.writeDeadline.Wait()); err != nil {
 		return 0, s.opError("write", err)
 	}
 	s.writeMu.Lock()
@@ -154,12 +155,12 @@ func (s *stream) SetDeadline(t time.Time) error {
 }
 
 func (s *stream) SetReadDeadline(t time.Time) error {
-	s.readDeadline.set(t)
+	s.readDeadline.Set(t)
 	return s.deadlineError()
 }
 
 func (s *stream) SetWriteDeadline(t time.Time) error {
-	s.writeDeadline.set(t)
+	s.writeDeadline.Set(t)
 	s.wire.setDeadline(t)
 	return s.deadlineError()
 }

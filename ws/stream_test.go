@@ -140,8 +140,16 @@ func TestWriteGoesOnAfterDeadline(t *testing.T) {
 	client, server := pair(t, "ws://127.0.0.1:0?recv-buffer=64KiB", "?send-buffer=64KiB")
 	want := make([]byte, 8<<20)
 	_, _ = rand.Read(want)
-	_ = client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	begun := make(chan struct{})
+	go func() {
+		defer close(begun)
+		if err := tincan.WaitReadable(ctx(t), server); err != nil {
+			t.Error(err)
+		}
+		_ = client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	}()
 	n, err := client.Write(want) // nobody reads it yet
+	<-begun
 	if !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 || n == len(want) {
 		t.Fatalf("Write = %d, %v", n, err)
 	}

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // recordings is how many files there are in testdata/captured: 12 of NULL, 14 each of PLAIN and CURVE, 22 of ZMTP 2.0.
 const recordings = 62

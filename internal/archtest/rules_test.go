@@ -25,16 +25,16 @@ var public = []string{
 // rules is the direction of imports, as ARCHITECTURE has it: a row may be there before its package is.
 // A package needs a row; to let one import more, change its row and say why in the commit.
 var rules = []rule{
-	{pkg: "", libs: []string{"golang.org/x/sys"}, light: true},
+	{pkg: "", module: []string{"internal/wait"}, libs: []string{"golang.org/x/sys"}, light: true},
 	{pkg: "frame", light: true},
 	{pkg: "zmtp", libs: []string{"golang.org/x/crypto", "golang.org/x/sys"}, light: true},
 	{pkg: "urgent", module: []string{""}, libs: []string{"golang.org/x/sys"}, light: true},
 
-	{pkg: "ws", module: []string{""}, libs: []string{"github.com/coder/websocket"}},
+	{pkg: "ws", module: []string{"", "internal/wait"}, libs: []string{"github.com/coder/websocket"}},
 	{pkg: "vsock", module: []string{""}, libs: []string{"github.com/mdlayher/vsock"}},
 	{pkg: "npipe", module: []string{""}, libs: []string{"github.com/Microsoft/go-winio"}},
 
-	{pkg: "pattern", module: []string{"", "zmtp"}, libs: []string{"golang.org/x"}, light: true},
+	{pkg: "pattern", module: []string{"", "internal/wait", "zmtp"}, libs: []string{"golang.org/x"}, light: true},
 	{pkg: "relay", module: []string{"", "frame"}, libs: []string{
 		"golang.org/x",
 		"github.com/pires/go-proxyproto", // the PROXY protocol's two versions: parsing what strangers send is best shared
@@ -46,8 +46,9 @@ var rules = []rule{
 		pkg: "natsbridge", module: []string{"", "service", "pattern", "state"}, // the root: error kinds, and a MessageConn to dial
 		libs: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nuid"},
 	},
-	{pkg: "tincantest", module: []string{""}, libs: []string{"golang.org/x/net/nettest"}},
+	{pkg: "tincantest", module: []string{"", "internal/wait"}, libs: []string{"golang.org/x/net/nettest"}},
 
+	{pkg: "internal/wait", light: true},
 	{pkg: "internal/capture", module: []string{""}, libs: []string{"github.com/gopacket/gopacket"}},
 	{pkg: "internal/local", module: []string{""}, libs: []string{
 		"golang.org/x", "github.com/creack/pty", "github.com/coreos/go-systemd/v22",
@@ -65,6 +66,9 @@ var rules = []rule{
 
 	// This one runs NATS servers for tests, which alone may import it: no row has it, nor its library.
 	{pkg: "internal/natstest", libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+
+	// This one is for tests as well.
+	{pkg: "internal/leaktest", libs: []string{"go.uber.org/goleak"}},
 
 	// These hold tests alone.
 	{pkg: "internal/archtest"},

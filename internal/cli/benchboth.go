@@ -17,8 +17,9 @@ import (
 	"github.com/tincan-ipc/tincan/zmtp"
 )
 
-// serverPatience is how long the serving side may take to end before it is killed.
-const serverPatience = 5 * time.Second
+// serverPatience is how long the serving side may take to end before it is killed. It is met only when something is broken:
+// on a loaded machine the end may take its time.
+const serverPatience = 30 * time.Second
 
 // A benchServer is the serving side as a process of its own, which ends with its standard input.
 type benchServer struct {

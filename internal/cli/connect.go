@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -139,6 +140,9 @@ func (f *sessionFlags) bounded(ctx context.Context) (context.Context, context.Ca
 
 // ended gives the reason why ctx ended, where that is why err came about.
 func ended(ctx context.Context, err error) error {
+	if deadline, ok := ctx.Deadline(); ok && err != nil && !time.Now().Before(deadline) {
+		<-ctx.Done() // who looked at the clock may know before ctx, whose timer is a moment late
+	}
 	var timeout *timeoutError
 	switch cause := context.Cause(ctx); {
 	case cause == nil:

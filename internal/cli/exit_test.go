@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
@@ -64,6 +65,23 @@ func TestExitCode(t *testing.T) {
 			t.Errorf("%v: hint %q, want %q", test.err, hint, test.hint)
 		}
 	}
+}
+
+// A lateTimer is a context whose deadline has passed and whose timer hasn't told so yet.
+type lateTimer struct{ context.Context }
+
+func (lateTimer) Deadline() (time.Time, bool) { return time.Now(), true }
+
+// TestEndedBeforeTheTimer: a dial that gave up by the clock is a timeout too.
+func TestEndedBeforeTheTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, &timeoutError{what: "not done within", after: time.Second})
+		defer cancel()
+		err := ended(lateTimer{ctx}, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errRefused)})
+		if got := exitCode(err); got != 4 {
+			t.Errorf("%v: exit code %d, want 4", err, got)
+		}
+	})
 }
 
 func TestFlagValues(t *testing.T) {

@@ -15,18 +15,19 @@ import (
 	"github.com/tincan-ipc/tincan"
 )
 
-// TestSignalServesWhoIsQueued: the kernel has accepted clients, who have sent, while the command could not: then comes its signal.
+// TestSignalServesWhoIsQueued: the kernel has accepted clients, who have sent, while the command could not: then comes its
+// signal. The drain is longer than all of them ever take.
 func TestSignalServesWhoIsQueued(t *testing.T) {
 	const clients = 200
 	t.Parallel()
 	echo := server(t, "tincan", "serve", "echo", "unix://"+filepath.Join(t.TempDir(), "echo"))
 	for name, args := range map[string][]string{
-		"serve":       {"serve", "echo", "tcp://127.0.0.1:0"},
-		"serve joint": {"serve", "echo", "tcp://localhost:0"},
-		"serve unix":  {"serve", "echo", "unix://" + filepath.Join(t.TempDir(), "s")},
-		"relay":       {"relay", "tcp://127.0.0.1:0", echo.url},
-		"relay unix":  {"relay", "unix://" + filepath.Join(t.TempDir(), "r"), echo.url},
-		"metrics":     {"serve", "--metrics", "tcp://127.0.0.1:0", "echo", "tcp://127.0.0.1:0"},
+		"serve":       {"serve", "--drain", "1m", "echo", "tcp://127.0.0.1:0"},
+		"serve joint": {"serve", "--drain", "1m", "echo", "tcp://localhost:0"},
+		"serve unix":  {"serve", "--drain", "1m", "echo", "unix://" + filepath.Join(t.TempDir(), "s")},
+		"relay":       {"relay", "--drain", "1m", "tcp://127.0.0.1:0", echo.url},
+		"relay unix":  {"relay", "--drain", "1m", "unix://" + filepath.Join(t.TempDir(), "r"), echo.url},
+		"metrics":     {"serve", "--drain", "1m", "--metrics", "tcp://127.0.0.1:0", "echo", "tcp://127.0.0.1:0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := server(t, "tincan", args...)
@@ -58,7 +59,7 @@ func TestListenSignalHearsWhoIsQueued(t *testing.T) {
 	const clients = 200
 	t.Parallel()
 	heard := filepath.Join(t.TempDir(), "heard")
-	s := server(t, "sh", "-c", `exec tincan listen --keep-open tcp://127.0.0.1:0 </dev/null >"$0"`, heard)
+	s := server(t, "sh", "-c", `exec tincan listen --drain 1m --keep-open tcp://127.0.0.1:0 </dev/null >"$0"`, heard)
 	stop(t, s)
 	want := map[string]bool{}
 	for i := range clients {

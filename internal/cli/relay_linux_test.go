@@ -52,7 +52,7 @@ func TestRelayBothEndAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	relay := relayServer(t, "--metrics", "unix:"+filepath.Join(t.TempDir(), "m"), "tcp://127.0.0.1:0", "tcp://"+ln.Addr().String())
+	relay := relayServer(t, "--drain", "1m", "--metrics", "unix:"+filepath.Join(t.TempDir(), "m"), "tcp://127.0.0.1:0", "tcp://"+ln.Addr().String())
 	before := 0
 	for round := range 50 {
 		c := dialTCP(t, relay.url)
@@ -81,7 +81,7 @@ func TestRelayBothEndAtOnce(t *testing.T) {
 	if err := errors.Join(relay.Process.Signal(os.Interrupt), relay.Wait()); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 20*time.Second { // a connection that is left would be drained
 		t.Errorf("the end took %v", took)
 	}
 }
@@ -567,13 +567,7 @@ func TestRelayIdleClients(t *testing.T) {
 	before := resident(t, relay.Process.Pid)
 	dialMany(t, relay.address(), clients)
 	awaitDescriptors(t, relay.Process.Pid, func(n int) bool { return n >= 2*clients })
-	took := echoes(t, relay.address())
-	for range 2 { // other programs may hold the processor
-		took = min(took, echoes(t, relay.address()))
-	}
-	if took > 100*time.Millisecond && !raceDetector {
-		t.Errorf("one more client waited %v", took)
-	}
+	servedAtOnce(t, relay.address())
 	each := (resident(t, relay.Process.Pid) - before) / clients
 	t.Logf("%d clients, %d bytes for each", clients, each)
 	if each > 24<<10 && !raceDetector {

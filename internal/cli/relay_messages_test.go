@@ -63,7 +63,7 @@ func TestRelayDatagrams(t *testing.T) {
 		}
 	}()
 	defer func() { _ = server.Close(); <-done }()
-	relay := relayServer(t, "udp://127.0.0.1:0?flow-timeout=300ms", "udp://"+server.LocalAddr().String())
+	relay := relayServer(t, "udp://127.0.0.1:0", "udp://"+server.LocalAddr().String())
 	a, b := udpPeer(t, relay.address()), udpPeer(t, relay.address())
 	port := func(c net.Conn, question string) string {
 		t.Helper()
@@ -82,9 +82,12 @@ func TestRelayDatagrams(t *testing.T) {
 		}
 	}
 	// A session that was silent expires: the peer's next datagram begins another.
+	brief := relayServer(t, "udp://127.0.0.1:0?flow-timeout=300ms", "udp://"+server.LocalAddr().String())
+	c := udpPeer(t, brief.address())
+	portC := port(c, "c")
 	for deadline := time.Now().Add(testPatience); ; {
 		time.Sleep(400 * time.Millisecond) // the silence that is tested
-		if port(a, "again") != portA {
+		if port(c, "again") != portC {
 			break
 		}
 		if time.Now().After(deadline) {

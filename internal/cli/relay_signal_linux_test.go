@@ -25,7 +25,7 @@ func TestRelaySecondSignal(t *testing.T) {
 	}
 	defer fifo.Close()
 	relay := server(t, "tincan", "relay", "--drain", "1m", "tcp://127.0.0.1:0", "exec", "--",
-		"sh", "-c", `trap "" TERM INT; exec 3>"$0"; echo up; sleep 60`, alive)
+		"sh", "-c", `trap "" TERM INT; exec 3>"$0"; echo up; sleep 120`, alive)
 	c := dialTCP(t, relay.url)
 	if _, err := io.ReadFull(c, make([]byte, len("up\n"))); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestRelaySecondSignal(t *testing.T) {
 	if err := relay.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := fifo.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := fifo.SetReadDeadline(time.Now().Add(testPatience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, fifo); err != nil {

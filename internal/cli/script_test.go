@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 
+	"github.com/tincan-ipc/tincan/internal/leaktest"
 	"github.com/tincan-ipc/tincan/internal/natstest"
 )
 
@@ -28,25 +27,11 @@ func TestMain(m *testing.M) {
 	if raceDetector {
 		_ = os.Setenv("GORACE", noSleep)
 	}
-	testscript.Main(leakChecked{m}, map[string]func(){"tincan": func() { os.Exit(Main()) }})
+	testscript.Main(leaktest.Checked{M: m}, map[string]func(){"tincan": func() { os.Exit(Main()) }})
 }
 
 // noSleep spares each run of the command the second that the race detector waits at its end.
 const noSleep = "atexit_sleep_ms=0"
-
-// leakChecked fails when the tests leave goroutines behind.
-type leakChecked struct{ m *testing.M }
-
-func (l leakChecked) Run() int {
-	code := l.m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	return code
-}
 
 // TestScripts runs testdata/script through the real command. Beside
 // testscript's own commands there are
@@ -174,7 +159,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-var listeningLine = regexp.MustCompile(`(?m)^listening on (.*)$|"event":"listening","url":"([^"]*)"`)
+var listeningLine = regexp.MustCompile(`(?m)^listening on (.*)\n|"event":"listening","url":"([^"]*)"`)
 
 func cmdListening(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "listening NAME VAR...")

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,7 +77,7 @@ type socatStage struct {
 }
 
 func newSocatStage(t *testing.T, line string) *socatStage {
-	s := &socatStage{T: t, dir: t.TempDir(), port: freePort(t)}
+	s := &socatStage{T: t, dir: t.TempDir(), port: reservePort(t)}
 	s.stderr = filepath.Join(s.dir, "stderr")
 	sock := filepath.Join(s.dir, "server.sock")
 	stream := socatEcho(t, listenOn(t, "tcp", "127.0.0.1:0"))
@@ -92,7 +91,7 @@ func newSocatStage(t *testing.T, line string) *socatStage {
 			t.Fatal(err)
 		}
 	}
-	s.later = "127.0.0.1:" + freePort(t)
+	s.later = "127.0.0.1:" + reservePort(t)
 	if strings.Contains(line, "UDP") || strings.Contains(line, "udp:") {
 		stream = socatEchoPackets(t)
 	}
@@ -107,16 +106,6 @@ func newSocatStage(t *testing.T, line string) *socatStage {
 	}
 	s.line = strings.NewReplacer("server:7000", stream, "server:7001", s.later, "8000", s.port).Replace(line)
 	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 }
 
 // socatEcho sends back what it is sent, until the test ends.

@@ -88,7 +88,7 @@ func runScript(t *testing.T, script, want string) {
 	ports := map[string]string{}
 	script = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllStringFunc(script, func(address string) string {
 		if ports[address] == "" {
-			ports[address] = "127.0.0.1:" + freePort(t)
+			ports[address] = "127.0.0.1:" + reservePort(t)
 		}
 		return ports[address]
 	})

@@ -186,10 +186,20 @@ func TestFD(t *testing.T) {
 
 func TestProgram(t *testing.T) {
 	for _, tty := range []bool{false, true} {
-		p := &Program{Argv: []string{"sh", "-c", `while read line; do echo "<$line $WORD>"; done; exit 6`}, Env: append(os.Environ(), "WORD=x"), PTY: tty}
+		// A terminal shows what is typed too, at any time: not once "ready" is there.
+		script := `if test -t 0; then stty -echo; fi; echo ready; while read line; do echo "<$line $WORD>"; done; exit 6`
+		p := &Program{Argv: []string{"sh", "-c", script}, Env: append(os.Environ(), "WORD=x"), PTY: tty}
 		c, err := p.Start()
 		if err != nil {
 			t.Fatal(err)
+		}
+		newline := "\n"
+		if tty {
+			newline = "\r\n"
+		}
+		ready := make([]byte, len("ready"+newline))
+		if _, err := io.ReadFull(c, ready); err != nil || string(ready) != "ready"+newline {
+			t.Fatalf("tty %v: %q, %v", tty, ready, err)
 		}
 		if _, err := io.WriteString(c, "one\ntwo\nthr"); err != nil {
 			t.Fatal(err)
@@ -198,11 +208,7 @@ func TestProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(c)
-		want := "<one x>\n<two x>\n"
-		if tty {
-			want = "<one x>\r\n<two x>\r\n"
-			got = []byte(string(got)[max(0, len(got)-len(want)):]) // what was typed is shown too
-		}
+		want := "<one x>" + newline + "<two x>" + newline
 		if err != nil || string(got) != want {
 			t.Errorf("tty %v: %q, %v", tty, got, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -71,6 +72,7 @@ func (c *settings) run() error {
 		o.RoutesStr = strings.Join(c.Routes, ",")
 		o.Routes = server.RoutesFromStr(o.RoutesStr)
 	}
+	o.AuthTimeout, o.TLSTimeout = patience.Seconds(), patience.Seconds() // the default of two seconds is little on a busy machine
 	s, err := server.NewServer(o)
 	if err != nil {
 		return err
@@ -168,7 +170,7 @@ func (c Cluster) addresses() []string {
 // Connect gives a connection of its own that lives as long as the test.
 func (c Cluster) Connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(strings.Join(c.addresses(), ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(strings.Join(c.addresses(), ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,18 +244,22 @@ func start(n int, dir, config string) (Cluster, error) {
 	return c, nil
 }
 
-// FreePorts gives n TCP ports of 127.0.0.1 that were free just now.
+// FreePorts gives n TCP ports of 127.0.0.1 that were free just now. They are not of those that systems give out by
+// themselves: else some connection might have one of them before who is to listen there, or while that is down.
 func FreePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 * n {
+		port := 10_000 + rand.IntN(20_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			return nil, err
+			continue // it is taken
 		}
 		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, errors.New("no ports are free")
 }
 
 // awaitStorage waits until JetStream has a leader and every server has the others.
@@ -275,7 +281,7 @@ func (c Cluster) awaitStorage(t testing.TB) {
 			t.Fatalf("JetStream isn't there: %v %s", err, answer)
 		}
 	}
-	if _, err := nc.Request("$JS.API.STREAM.DELETE.NATSTEST", nil, 5*time.Second); err != nil {
+	if _, err := nc.Request("$JS.API.STREAM.DELETE.NATSTEST", nil, patience); err != nil {
 		t.Fatal(err)
 	}
 }

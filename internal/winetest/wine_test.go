@@ -86,7 +86,7 @@ func newWine(t *testing.T) *wine {
 	t.Cleanup(func() {
 		// Wine's own processes stay for a while after the last program; -k ends those of this folder, -w waits for it.
 		for _, flag := range []string{"-k", "-w"} {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
 			cmd := exec.CommandContext(ctx, w.server, flag)
 			cmd.Env = w.env
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,36 +1,37 @@
-package ws
+package wait
 
 import (
 	"sync"
 	"time"
 )
 
-// deadline is an instant whose passing closes a channel. The zero value is none.
-type deadline struct {
+// A Deadline is an instant whose passing closes a channel. The zero value is one
+// that never passes. Its methods may be called at once.
+type Deadline struct {
 	mu     sync.Mutex // guards what follows
 	passed chan struct{}
 	isPast bool // passed is closed
-	turn   int  // counts set, so that a timer set before has no effect
+	turn   int  // counts Set, so that a timer set before has no effect
 	timer  *time.Timer
 }
 
-// wait gives a channel that is closed when the deadline passes. It stays good
+// Wait gives a channel that is closed when the deadline passes. It stays good
 // when the deadline is moved before that.
-func (d *deadline) wait() <-chan struct{} {
+func (d *Deadline) Wait() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.channel()
 }
 
-func (d *deadline) channel() chan struct{} {
+func (d *Deadline) channel() chan struct{} {
 	if d.passed == nil {
 		d.passed = make(chan struct{})
 	}
 	return d.passed
 }
 
-// set moves the deadline; the zero time is none.
-func (d *deadline) set(t time.Time) {
+// Set moves the deadline; the zero time is none.
+func (d *Deadline) Set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil {
@@ -58,7 +59,7 @@ func (d *deadline) set(t time.Time) {
 	})
 }
 
-func (d *deadline) pass() {
+func (d *Deadline) pass() {
 	close(d.channel())
 	d.isPast = true
 }
