@@ -146,7 +146,7 @@ const sendPatience = time.Second
 
 // hand sends d to a peer. Where there is none any more another worker gets it. The error is the socket's end.
 func (b *Bridge) hand(ctx context.Context, d *delivery, to *pattern.Push, f *flusher) error {
-	parts, err := b.toSocket(d.msg)
+	parts, err := b.toSocket(&d.msg)
 	if err != nil {
 		d.q.bury(d, err)
 		return nil

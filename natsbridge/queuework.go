@@ -63,7 +63,7 @@ type delivery struct {
 	m     jetstream.Msg
 	count uint64 // how often it was delivered, this time included
 	parts [][]byte
-	msg   *nats.Msg
+	msg   nats.Msg
 }
 
 // done has it acknowledged soon, before the holder is closed.
@@ -156,9 +156,9 @@ func (q *Queue) arrived(h *holder, m jetstream.Msg, take func(*delivery) error) 
 	if meta, err := m.Metadata(); err == nil {
 		d.count = meta.NumDelivered
 	}
-	d.msg = &nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers()}
+	d.msg = nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers()}
 	var err error
-	d.parts, err = partsOf(d.msg)
+	d.parts, err = partsOf(&d.msg)
 	if d.count > uint64(q.opts.MaxDeliver) {
 		err = fmt.Errorf("delivered %d times", d.count-1)
 	}
