@@ -73,31 +73,55 @@ func openBridgedBucket(ctx context.Context, at address) (*natsbridge.Bucket, err
 	return natsbridge.OpenBucket(ctx, c, "bench", nil)
 }
 
-// publishBridgedBucket keeps the bucket as a table is.
+// firstKey is what the state that is put into a bucket has before it is changed.
+const firstKey = "first"
+
+// publishBridgedBucket keeps the bucket as a table is. It is there when the bucket has the table's first snapshot: what the table is
+// set to from then on goes there change by change.
 func publishBridgedBucket(ctx context.Context, at address) (func(string, stateValue) error, error) {
 	b, err := openBridgedBucket(ctx, at)
 	if err != nil {
 		return nil, err
 	}
 	table := &state.Table{}
+	if err := table.Set(firstKey, true); err != nil {
+		return nil, err
+	}
 	go func() {
 		if err := b.Publish(ctx, table.Watch(), nil); err != nil {
 			fmt.Fprintln(os.Stderr, "publish:", err) // the follower gets nothing more, and its time ends
 		}
 	}()
-	return setOf(table), nil
+	f, err := followFirst(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return setOf(table), f.Close()
 }
 
-// followBridgedBucket is there when it has had what the bucket holds.
+// followFirst gives a follower that has had the first key.
+func followFirst(ctx context.Context, b *natsbridge.Bucket) (*natsbridge.Follower, error) {
+	f := b.Follow(nil)
+	for {
+		u, err := f.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if u.Change != nil && u.Change.Key == firstKey {
+			return f, nil
+		}
+		if u.Snapshot != nil && u.Snapshot.Values[firstKey] != nil {
+			return f, nil
+		}
+	}
+}
+
 func followBridgedBucket(ctx context.Context, at address) (func() (stateValue, error), error) {
 	b, err := openBridgedBucket(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	f := b.Follow(nil)
-	if u, err := f.Next(ctx); err != nil || len(u.Snapshot.Values) > 0 {
-		return nil, errors.Join(errors.New("no empty snapshot"), err)
-	}
+	f, err := followFirst(ctx, b)
 	return func() (stateValue, error) {
 		u, err := f.Next(ctx)
 		if err != nil {
@@ -107,5 +131,5 @@ func followBridgedBucket(ctx context.Context, at address) (func() (stateValue, e
 			return stateValue{}, errors.New("following began anew")
 		}
 		return parseValue(u.Change.Value)
-	}, nil
+	}, err
 }

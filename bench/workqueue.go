@@ -197,12 +197,12 @@ func (d *doneJobs) add(job []byte) (count uint64, err error) {
 	for n/64 >= uint64(len(d.seen)) {
 		d.seen = append(d.seen, 0)
 	}
-	if bit := uint64(1) << (n % 64); d.seen[n/64]&bit != 0 {
-		return d.count, fmt.Errorf("job %d came twice", n)
-	} else {
-		d.seen[n/64] |= bit
+	bit := uint64(1) << (n % 64)
+	if d.seen[n/64]&bit != 0 {
+		err = fmt.Errorf("job %d came twice", n)
 	}
-	return d.count, nil
+	d.seen[n/64] |= bit
+	return d.count, err
 }
 
 func (d *doneJobs) total() uint64 {
