@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -118,6 +119,51 @@ func eachCounts(t *testing.T, l *lab, names []string, works func(options) []work
 				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
 			}
 		}
+	}
+}
+
+// Jobs and changes pass through a server that stores them, and what comes is counted and checked.
+func TestOneStoredRepetition(t *testing.T) {
+	l := testLab(t)
+	o := options{time: 100 * time.Millisecond} // a batch may take longer than a hundredth of a second
+	for _, w := range append(natsQueue(o, same), natsState(o, same)...) {
+		numbers := 1
+		if w.beside != nil {
+			numbers = 2
+		}
+		for _, c := range w.contenders {
+			v, err := l.once(w, o.time)(t.Context(), c)
+			if err != nil || len(v) != numbers || slices.Min(v) <= 0 {
+				t.Errorf("%s, %s: %v, %v", w.name, c.name, v, err)
+			}
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(l.dir, "nats-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("what was stored is left: %v, %v", left, err)
+	}
+}
+
+// A job that comes twice, is cut or can't have been put yet is told.
+func TestDoneJobs(t *testing.T) {
+	job := func(n uint64) []byte {
+		b := make([]byte, jobSize)
+		setNumber(b, n)
+		return b
+	}
+	var d doneJobs
+	for i, n := range []uint64{1, 0, 64, jobWindow} {
+		if count, err := d.add(job(n)); count != uint64(i+1) || err != nil {
+			t.Errorf("job %d: %d, %v", n, count, err)
+		}
+	}
+	for name, b := range map[string][]byte{"twice": job(64), "cut": job(2)[1:], "too soon": job(1 << 40)} {
+		if _, err := d.add(b); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if d.total() != 7 {
+		t.Errorf("%d are counted", d.total())
 	}
 }
 

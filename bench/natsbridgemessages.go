@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -120,36 +119,4 @@ func natsbridgeReceive(ctx context.Context, at address, topics ...string) (recei
 // onNATS tells the libraries that go through a server.
 func onNATS(library string) bool {
 	return library == "NATS" || library == bridged || library == bridgedTold
-}
-
-// natsSuite compares package natsbridge with nats.go on the same server.
-func natsSuite() suite {
-	return suite{
-		name:    "natsbridge",
-		summary: "requests and what is published, through package natsbridge and through nats.go alone, on one server",
-		works: func(o options) []work {
-			var works []work
-			for _, p := range []placement{same, split} {
-				trips := work{metric: metric{unit: "us", less: true}, contenders: []contender{tripsBetween(o, "NATS", "NATS"), tripsBetween(o, bridged, bridged), tripsBetween(o, bridgedTold, bridgedTold)}}
-				callers := work{metric: metric{unit: "k/s"}, contenders: []contender{callersOf(o, "NATS"), callersOf(o, bridged), callersOf(o, bridgedTold)}}
-				flow := work{metric: metric{unit: "k/s"}, contenders: []contender{flowBetween(o, 64, "NATS", "NATS"), flowBetween(o, 64, bridged, bridged)}}
-				fan := work{metric: metric{unit: "k/s"}, contenders: []contender{fanOutOf(o, "NATS", 10, 1), fanOutOf(o, bridged, 10, 1)}}
-				for _, w := range []struct {
-					work
-					name   string
-					target float64
-				}{
-					{trips, "request and reply of " + smallMessage + " B", 1 / 0.9},
-					{callers, strconv.Itoa(manyCallers) + " callers with " + smallMessage + " B", 0.9},
-					{flow, "published to one, " + smallMessage + " B", 0.9},
-					{fan, "published to 10 subscribers, " + smallMessage + " B", 0.9},
-				} {
-					w.work.name, w.scheme, w.place, w.base = "tcp "+w.name, "tcp", p, "NATS"
-					w.contenders[1].target = ratio(w.target)
-					works = append(works, w.work)
-				}
-			}
-			return works
-		},
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strconv"
 	"time"
 
@@ -36,9 +37,9 @@ var natsMessenger = messenger{
 
 func (a address) natsURL() string { return "nats://" + a.at }
 
-// natsBroker URL is the server.
-func natsBroker(ctx context.Context, args []string) error {
-	if len(args) != 1 {
+// natsBroker URL [store] is the server. One that is to store has a folder of its own, which goes with it.
+func natsBroker(ctx context.Context, args []string) (err error) {
+	if len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "store" {
 		return errUsage
 	}
 	at, err := parseAddress(args[0])
@@ -49,7 +50,14 @@ func natsBroker(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
+	o := &server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: len(args) == 2}
+	if o.JetStream {
+		if o.StoreDir, err = os.MkdirTemp("", "nats-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.StoreDir)) }()
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,20 @@ func (p *pacer) wait(n uint64) {
 	p.granted = uint64(p.seen) + p.window
 }
 
+// turns waits until all receivers are there, and gives what waits until message n is to be sent: as soon as they can take it, or where a
+// rate is given when so many a second make it due.
+func (p *pacer) turns(rate int) func(n uint64) {
+	for tick := time.NewTicker(10 * time.Millisecond); !p.ready(); <-tick.C {
+	}
+	if rate == 0 {
+		return p.wait
+	}
+	start := time.Now()
+	return func(n uint64) {
+		time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / time.Duration(rate))))
+	}
+}
+
 // A reporter tells a pacer how far the last of several receivers is.
 type reporter struct {
 	conn net.Conn

@@ -43,7 +43,7 @@ func (l *lab) start(ctx context.Context, c command, core int) (*process, error) 
 		args = append(slices.Clone(args), file)
 	}
 	p.cmd = exec.CommandContext(ctx, l.programs[c.program], args...)
-	p.cmd.Env = os.Environ()
+	p.cmd.Env = append(os.Environ(), "TMPDIR="+l.dir) // what a process that is killed leaves there goes with the lab
 	if c.program == goProgram {
 		p.cmd.Env = append(p.cmd.Env, partyEnv+"=1", profileEnv+"="+l.profiles)
 	}

@@ -42,24 +42,29 @@ func stateSuite() suite {
 						stateOf(o, "tincan", followers.form, followers.count, changes),
 					}
 				}
-				rate := steadyDeliveries / followers.count
-				steady := contenders(rate)
-				works = append(works, work{
-					name: name, scheme: "tcp", place: split,
-					metric: metric{unit: "k/s"}, base: "NATS", contenders: contenders(0),
-				}, work{
-					name: fmt.Sprintf("%s, %d a second, median delay", name, rate), scheme: "tcp", place: split,
-					metric: metric{unit: "us", less: true}, base: "NATS", contenders: steady,
-					beside: &work{
-						name:   fmt.Sprintf("%s, %d a second, delay of the slowest in 100", name, rate),
-						metric: metric{unit: "us", less: true}, base: "NATS", contenders: steady,
-					},
-				})
+				works = append(works, ratesAndDelays(name, split, contenders, steadyDeliveries/followers.count)...)
 			}
 			return works
 		},
 		parties: map[string]party{"state-publish": publishState, "state-follow": followState},
 	}
+}
+
+// ratesAndDelays are two works over tcp: how much contenders get through, and where they are given rate a second after how long it is there.
+// A rate of zero is as much as goes. NATS is what they are compared with.
+func ratesAndDelays(name string, p placement, contenders func(rate int) []contender, rate int) []work {
+	steady := contenders(rate)
+	return []work{{
+		name: name, scheme: "tcp", place: p,
+		metric: metric{unit: "k/s"}, base: "NATS", contenders: contenders(0),
+	}, {
+		name: fmt.Sprintf("%s, %d a second, median delay", name, rate), scheme: "tcp", place: p,
+		metric: metric{unit: "us", less: true}, base: "NATS", contenders: steady,
+		beside: &work{
+			name:   fmt.Sprintf("%s, %d a second, delay of the slowest in 100", name, rate),
+			metric: metric{unit: "us", less: true}, base: "NATS", contenders: steady,
+		},
+	}}
 }
 
 // stateOf has the publisher for its server; its client is all the followers. They print the deliveries a second, in
@@ -98,15 +103,9 @@ func publishState(ctx context.Context, args []string) error {
 		return err
 	}
 	return untilDone(ctx, func() error {
-		for tick := time.NewTicker(10 * time.Millisecond); !p.ready(); <-tick.C {
-		}
-		start := time.Now()
+		awaitTurn := p.turns(rate)
 		for n := uint64(0); ; n++ {
-			if rate == 0 {
-				p.wait(n)
-			} else if early := time.Until(start.Add(time.Duration(n) * time.Second / time.Duration(rate))); early > 0 {
-				time.Sleep(early)
-			}
+			awaitTurn(n)
 			if err := set("key."+strconv.FormatUint(n%stateKeys, 10), stateValue{n, time.Now().UnixNano()}); err != nil {
 				return err
 			}
@@ -127,12 +126,21 @@ func (v stateValue) append(dst []byte) []byte {
 }
 
 // valueOf reads the value out of a change object, in which nothing follows it but the end.
-func valueOf(object []byte) (v stateValue, err error) {
-	_, text, ok := bytes.Cut(object, []byte(`"value":[`))
-	text, ended := bytes.CutSuffix(text, []byte("]}"))
-	number, made, both := bytes.Cut(text, []byte(","))
-	if !ok || !ended || !both {
-		return v, fmt.Errorf("no change: %q", object)
+func valueOf(object []byte) (stateValue, error) {
+	_, text, ok := bytes.Cut(object, []byte(`"value":`))
+	text, ended := bytes.CutSuffix(text, []byte("}"))
+	if !ok || !ended {
+		return stateValue{}, fmt.Errorf("no change: %q", object)
+	}
+	return parseValue(text)
+}
+
+// parseValue is the inverse of append.
+func parseValue(text []byte) (v stateValue, err error) {
+	number, made, both := bytes.Cut(bytes.TrimPrefix(text, []byte("[")), []byte(","))
+	made, ended := bytes.CutSuffix(made, []byte("]"))
+	if !both || !ended {
+		return v, fmt.Errorf("no value: %q", text)
 	}
 	v.number, err = strconv.ParseUint(string(number), 10, 64)
 	if err == nil {
@@ -238,14 +246,10 @@ func (d *delays) measure(limit time.Duration, failed <-chan error) (median, slow
 }
 
 // takeChanges checks that a follower gets every change, and hands on each.
-func takeChanges(next receive, had func(n uint64, made int64)) error {
+func takeChanges(next func() (stateValue, error), had func(n uint64, made int64)) error {
 	had(0, 0)
 	for due := uint64(0); ; due++ {
-		object, err := next()
-		if err != nil {
-			return err
-		}
-		v, err := valueOf(object)
+		v, err := next()
 		if err != nil {
 			return err
 		}

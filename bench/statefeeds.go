@@ -21,15 +21,31 @@ import (
 type feed struct {
 	// publish gives what changes a key.
 	publish func(ctx context.Context, at address) (func(key string, v stateValue) error, error)
-	// follow adds a follower, which is told of every change from then on: of the change object of the state protocol.
-	follow func(ctx context.Context, at address) (receive, error)
+	// follow adds a follower, which is told of every change from then on.
+	follow func(ctx context.Context, at address) (func() (stateValue, error), error)
 }
 
 // feeds are known by these names.
 var feeds = map[string]feed{
-	"lines": {publishLines, followLines},
-	"zmtp":  {publishZMTP, followZMTP},
-	"NATS":  {publishNATS, followNATS},
+	"lines":       {publishLines, changesOf(followLines)},
+	"zmtp":        {publishZMTP, changesOf(followZMTP)},
+	"NATS":        {publishNATS, changesOf(followNATS)},
+	natsBucket:    {publishNATSBucket, followNATSBucket},
+	bridgedBucket: {publishBridgedBucket, followBridgedBucket},
+}
+
+// changesOf is for what receives change objects of the state protocol.
+func changesOf(follow func(ctx context.Context, at address) (receive, error)) func(context.Context, address) (func() (stateValue, error), error) {
+	return func(ctx context.Context, at address) (func() (stateValue, error), error) {
+		next, err := follow(ctx, at)
+		return func() (stateValue, error) {
+			object, err := next()
+			if err != nil {
+				return stateValue{}, err
+			}
+			return valueOf(object)
+		}, err
+	}
 }
 
 // openFeed reads LIBRARY URL.

@@ -78,7 +78,7 @@ func (b *Bridge) put(q *Queue, parts [][]byte, sent chan<- pending) {
 		b.drop(fail("send", q.subject, err))
 		return
 	}
-	future, err := q.js.PublishMsgAsync(m, jetstream.WithExpectStream(q.stream))
+	future, err := q.js.PublishMsgAsync(m)
 	if err != nil {
 		future = nil // it is sent again
 	}
@@ -146,7 +146,7 @@ const sendPatience = time.Second
 
 // hand sends d to a peer. Where there is none any more another worker gets it. The error is the socket's end.
 func (b *Bridge) hand(ctx context.Context, d *delivery, to *pattern.Push, f *flusher) error {
-	parts, err := b.toSocket(d.msg)
+	parts, err := b.toSocket(&d.msg)
 	if err != nil {
 		d.q.bury(d, err)
 		return nil
@@ -183,21 +183,14 @@ func (f *flusher) add(d *delivery) {
 	f.mu.Lock()
 	f.sent = append(f.sent, d)
 	f.mu.Unlock()
-	f.raise()
+	raise(f.news)
 }
 
 func (f *flusher) close() {
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()
-	f.raise()
-}
-
-func (f *flusher) raise() {
-	select {
-	case f.news <- struct{}{}:
-	default:
-	}
+	raise(f.news)
 }
 
 func (f *flusher) take() (sent []*delivery, closed bool) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,11 +115,15 @@ func isOwn(key string) bool {
 // appendHeaders appends h, without the keys that skip says, as it is on the wire, its keys in order. It gives dst where nothing is left, and leaves
 // out what has no such form.
 func appendHeaders(dst []byte, h nats.Header, skip func(string) bool) []byte {
-	begun := false
-	for _, key := range slices.Sorted(maps.Keys(h)) {
-		if skip(key) || !isKey(key) {
-			continue
+	var keys []string // most messages have no others than are left out
+	for key := range h {
+		if !skip(key) && isKey(key) {
+			keys = append(keys, key)
 		}
+	}
+	slices.Sort(keys)
+	begun := false
+	for _, key := range keys {
 		for _, v := range h[key] {
 			if !isValue(v) {
 				continue

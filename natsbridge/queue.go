@@ -1,7 +1,9 @@
 package natsbridge
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -242,15 +244,50 @@ func (q *Queue) message(parts [][]byte) (*nats.Msg, error) {
 	return m, nil
 }
 
-// identify gives m an id by which JetStream knows it again.
+// identify gives m an id by which JetStream knows it again, and the stream that alone may take it.
 func (q *Queue) identify(m *nats.Msg) {
 	addHeader(m, nats.MsgIdHdr, q.run+"."+strconv.FormatUint(q.last.Add(1), 36))
+	addHeader(m, nats.ExpectedStreamHdr, q.stream)
 }
 
-// store sends m until it is stored.
+// store sends m, which is identified, until it is stored.
 func (q *Queue) store(ctx context.Context, m *nats.Msg) error {
 	return q.again(ctx, func(ctx context.Context) error {
-		_, err := q.js.PublishMsg(ctx, m, jetstream.WithExpectStream(q.stream), jetstream.WithRetryAttempts(0))
+		reply, err := q.nc.RequestMsgWithContext(ctx, m)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			err = jetstream.ErrNoStreamResponse
+		case err == nil && !q.isStored(reply.Data):
+			err = refusal(reply.Data)
+		}
 		return fail("send", q.subject, err)
 	})
+}
+
+// isStored reports whether an acknowledgement is this stream's as servers write it. jetstream.PublishMsg parses each, which takes a fifth of the
+// time of a Put.
+func (q *Queue) isStored(ack []byte) bool {
+	rest, ok := bytes.CutPrefix(ack, []byte(`{"stream":"`))
+	if ok {
+		rest, ok = bytes.CutPrefix(rest, []byte(q.stream))
+	}
+	return ok && bytes.HasPrefix(rest, []byte(`",`)) && !bytes.Contains(rest, []byte(`"error"`))
+}
+
+// refusal is why an acknowledgement is none, nil where it is one after all (docs.nats.io, JetStream, PubAck).
+func refusal(ack []byte) error {
+	var reply struct {
+		Error  *jetstream.APIError `json:"error"`
+		Stream string              `json:"stream"`
+	}
+	if err := json.Unmarshal(ack, &reply); err != nil {
+		return jetstream.ErrInvalidJSAck
+	}
+	switch {
+	case reply.Error != nil:
+		return reply.Error
+	case reply.Stream == "":
+		return jetstream.ErrInvalidJSAck
+	}
+	return nil
 }

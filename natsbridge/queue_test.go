@@ -177,6 +177,30 @@ func TestQueueFull(t *testing.T) {
 	}
 }
 
+// TestQueueGone: what is put isn't kept by a stream of another program that has taken the subject.
+func TestQueueGone(t *testing.T) {
+	nc := natstest.Start(t, 1, "").Connect(t)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := open(t, nc, "jobs", nil)
+	if err := js.DeleteStream(t.Context(), "TINCAN_jobs"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"jobs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *jetstream.APIError
+	if err := q.Put(t.Context(), []byte("job")); !errors.As(err, &refused) || refused.Code != 400 {
+		t.Errorf("the error is %v, want the server's refusal", err)
+	}
+	if info, err := other.Info(t.Context()); err != nil || info.State.Msgs != 0 {
+		t.Errorf("the other stream has %+v, %v", info, err)
+	}
+}
+
 func TestOpenQueueFaults(t *testing.T) {
 	nc := natstest.Start(t, 1, "").Connect(t)
 	js, err := jetstream.New(nc)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -62,13 +63,11 @@ type delivery struct {
 	m     jetstream.Msg
 	count uint64 // how often it was delivered, this time included
 	parts [][]byte
-	msg   *nats.Msg
+	msg   nats.Msg
 }
 
-func (d *delivery) done() {
-	_ = d.m.Ack() // one that is lost makes a duplicate
-	d.h.release(d)
-}
+// done has it acknowledged soon, before the holder is closed.
+func (d *delivery) done() { d.h.finish(d) }
 
 func (d *delivery) failed(err error) {
 	d.q.opts.OnEvent(Event{Kind: EventRetrying, Messages: 1, Err: err})
@@ -157,9 +156,9 @@ func (q *Queue) arrived(h *holder, m jetstream.Msg, take func(*delivery) error) 
 	if meta, err := m.Metadata(); err == nil {
 		d.count = meta.NumDelivered
 	}
-	d.msg = &nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers()}
+	d.msg = nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers()}
 	var err error
-	d.parts, err = partsOf(d.msg)
+	d.parts, err = partsOf(&d.msg)
 	if d.count > uint64(q.opts.MaxDeliver) {
 		err = fmt.Errorf("delivered %d times", d.count-1)
 	}
@@ -191,20 +190,25 @@ func (q *Queue) bury(d *delivery, why error) {
 	d.done()
 }
 
-// A holder knows the deliveries that are held, and tells the server of them until it is closed.
+// A holder knows the deliveries that are held. Until it is closed it tells the server of them, and acknowledges those that are done.
 type holder struct {
 	limit   int
 	news    chan struct{} // holds one when room was made
+	ended   chan struct{} // holds one when some are done
 	closing chan struct{}
 	keeping sync.WaitGroup
 
-	mu   sync.Mutex // guards held
+	mu   sync.Mutex // guards what follows
 	held map[*delivery]struct{}
+	done []*delivery // of held, to be acknowledged
 }
 
 // newHolder makes a holder of up to limit deliveries, of which it tells the server every interval that they are worked on.
 func newHolder(limit int, interval time.Duration) *holder {
-	h := &holder{limit: limit, news: make(chan struct{}, 1), closing: make(chan struct{}), held: map[*delivery]struct{}{}}
+	h := &holder{
+		limit: limit, news: make(chan struct{}, 1), ended: make(chan struct{}, 1), closing: make(chan struct{}),
+		held: map[*delivery]struct{}{},
+	}
 	h.keeping.Go(func() { h.keep(max(interval, time.Millisecond)) })
 	return h
 }
@@ -220,12 +224,40 @@ func (h *holder) hold(d *delivery) {
 	h.held[d] = struct{}{}
 }
 
-func (h *holder) release(d *delivery) {
+func (h *holder) release(all ...*delivery) {
 	h.mu.Lock()
-	delete(h.held, d)
+	for _, d := range all {
+		delete(h.held, d)
+	}
 	h.mu.Unlock()
+	raise(h.news)
+}
+
+func (h *holder) finish(d *delivery) {
+	h.mu.Lock()
+	h.done = append(h.done, d)
+	h.mu.Unlock()
+	raise(h.ended)
+}
+
+// acknowledge tells the server of all that are done. What one goroutine says in a row goes out in one write, and the
+// room that it makes is asked for at once: handlers that said it themselves, each in its turn, would make a write each.
+func (h *holder) acknowledge() {
+	runtime.Gosched() // handlers that only have to run are done then
+	h.mu.Lock()
+	done := h.done
+	h.done = nil
+	h.mu.Unlock()
+	for _, d := range done {
+		_ = d.m.Ack() // one that is lost makes a duplicate
+	}
+	h.release(done...)
+}
+
+// raise puts into c, which has room for one, what wakes its reader.
+func raise(c chan<- struct{}) {
 	select {
-	case h.news <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -256,17 +288,25 @@ func (h *holder) keep(interval time.Duration) {
 	for {
 		select {
 		case <-ticks.C:
+			h.speak()
+		case <-h.ended:
+			h.acknowledge()
 		case <-h.closing:
+			h.acknowledge()
 			return
 		}
-		h.mu.Lock()
-		held := make([]jetstream.Msg, 0, len(h.held))
-		for d := range h.held {
-			held = append(held, d.m)
-		}
-		h.mu.Unlock()
-		for _, m := range held {
-			_ = m.InProgress() // one that comes after the end is left out by the server
-		}
+	}
+}
+
+// speak tells the server that what is held is worked on.
+func (h *holder) speak() {
+	h.mu.Lock()
+	held := make([]jetstream.Msg, 0, len(h.held))
+	for d := range h.held {
+		held = append(held, d.m)
+	}
+	h.mu.Unlock()
+	for _, m := range held {
+		_ = m.InProgress() // one that comes after the end is left out by the server
 	}
 }
