@@ -46,8 +46,8 @@ func TestFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	rawPeer(t, addr, &zmtp.Config{Type: zmtp.Pull}) // which doesn't read
-	for range 4 {
-		if err := stuck.Send(within(t), make([]byte, 1<<20)); err != nil {
+	for range 3 {
+		if err := stuck.Send(within(t), make([]byte, pattern.DefaultSendBytes/4)); err != nil {
 			t.Fatal(err)
 		}
 	}
