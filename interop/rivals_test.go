@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 // streamURL is a tincan endpoint to listen on, for each kind of byte stream.
@@ -213,34 +215,11 @@ func socatServer(t *testing.T, at address, other string) (*process, address) {
 // ncat starts ncat as a server on a port that is free, or on a path.
 func ncat(t *testing.T, flags ...string) (p *process, at address) {
 	t.Helper()
-	at = tcpAt(strconv.Itoa(reservePort(t)))
+	at = tcpAt(strconv.Itoa(porttest.Reserve(t)))
 	argv := append([]string{"ncat", "-v", "-l"}, flags...)
 	p = start(t, append(argv, at.words()...)...)
 	p.await(p.err, regexp.MustCompile(`Listening on 127\.0\.0\.1:(\d+)\s`))
 	return p, at
-}
-
-// reservePort returns a TCP port that nobody else will be given. ncat cannot say which
-// port 0 became, so the test holds one, bound with SO_REUSEADDR and not listening, which
-// lets a program that sets the same option listen on it.
-func reservePort(t *testing.T) int {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	bound, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bound.(*syscall.SockaddrInet4).Port
 }
 
 // TestNcatServer talks to ncat with tincan connect. ncat leaves as soon as its client

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 // notify starts tincan serve notify on endpoints, and gives where it listens. Its input is the state.
@@ -115,7 +117,7 @@ func TestStateProviders(t *testing.T) {
 			t.Parallel()
 			at := family.free(t)
 			if at.path == "" { // the port is to be had again when the provider has been killed
-				at.port = strconv.Itoa(reservePort(t))
+				at.port = strconv.Itoa(porttest.Reserve(t))
 			}
 			provider := start(t, append(python, at.words()...)...)
 			provider.await(provider.out, listening)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 // A zeromqPeer is one implementation of ZeroMQ, for which there are programs here.
@@ -173,7 +175,7 @@ func freeEndpoint(t *testing.T, transport string) string {
 	t.Helper()
 	switch transport {
 	case "tcp":
-		return "tcp://127.0.0.1:" + strconv.Itoa(reservePort(t))
+		return "tcp://127.0.0.1:" + strconv.Itoa(porttest.Reserve(t))
 	case "ipc":
 		return "ipc://" + socketPath(t)
 	case "abstract":

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tincan-ipc/tincan"
 	"github.com/tincan-ipc/tincan/internal/natstest"
+	"github.com/tincan-ipc/tincan/internal/porttest"
 	"github.com/tincan-ipc/tincan/natsbridge"
 	"github.com/tincan-ipc/tincan/pattern"
 	"github.com/tincan-ipc/tincan/service"
@@ -180,7 +181,8 @@ func TestQueueOverCluster(t *testing.T) {
 	pull := pattern.NewPull(nil)
 	out := listen(t, pull)
 	var at []string
-	for _, port := range freePorts(t, 2) {
+	for range 2 {
+		port := porttest.Reserve(t)
 		at = append(at, fmt.Sprintf("tcp://127.0.0.1:%d", port))
 		if err := push.Dial(at[len(at)-1]); err != nil {
 			t.Fatal(err)
@@ -226,15 +228,6 @@ func TestQueueOverCluster(t *testing.T) {
 		t.Errorf("%d dead letters", n)
 	}
 	t.Logf("%d messages, pushed %d times, acknowledged %d times; each arrived; duplicates: %d", count, ledger.pushed, ledger.acked, ledger.duplicates.Load())
-}
-
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports, err := natstest.FreePorts(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ports
 }
 
 // A bridgeProcess is a bridge that is killed and started again.

@@ -300,7 +300,7 @@ func TestHAProxy(t *testing.T) {
 	for version, send := range map[int]string{1: "send-proxy-v2", 2: "send-proxy"} {
 		t.Run(send, func(t *testing.T) {
 			end := accepting(t, "tcp://127.0.0.1:0", relay.AcceptHeader{})
-			addr, _ := freePort(t)
+			addr, _ := reservePort(t)
 			config := filepath.Join(t.TempDir(), "haproxy.cfg")
 			text := fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\nlisten relay\n bind %s accept-proxy\n server s %s %s\n",
 				addr, strings.TrimPrefix(end.Addr().String(), "tcp://"), send)

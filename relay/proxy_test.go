@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tincan-ipc/tincan"
+	"github.com/tincan-ipc/tincan/internal/porttest"
 	"github.com/tincan-ipc/tincan/relay"
 	"github.com/tincan-ipc/tincan/ws"
 )
@@ -317,22 +318,11 @@ func startPeer(t *testing.T, addr string, argv ...string) {
 	_ = c.Close()
 }
 
-// freePort gives a port of those that systems don't give out by themselves: else some connection might have it before the
-// program that is to listen there.
-func freePort(t *testing.T) (addr, port string) {
+// reservePort gives an address of 127.0.0.1 on which nobody listens, and its port.
+func reservePort(t *testing.T) (addr, port string) {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err != nil {
-			continue // it is taken
-		}
-		defer l.Close()
-		addr = l.Addr().String()
-		_, port, _ = net.SplitHostPort(addr)
-		return addr, port
-	}
-	t.Fatal("no port is free")
-	return "", ""
+	port = strconv.Itoa(porttest.Reserve(t))
+	return net.JoinHostPort("127.0.0.1", port), port
 }
 
 // TestRealProxies dials through programs that others wrote.
@@ -349,7 +339,7 @@ func TestRealProxies(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, port := freePort(t)
+			addr, port := reservePort(t)
 			startPeer(t, addr, argv(port)...)
 			target := "tcp://" + scripted(t)
 			_, err := through(t, fmt.Sprintf("%s://me:wrong@%s", name, addr)).Dial(t.Context(), target)
@@ -363,7 +353,7 @@ func TestRealProxies(t *testing.T) {
 			}
 			defer c.Close()
 			sayAndHear(t, c, "hello", "hello")
-			nobody, _ := freePort(t)
+			nobody, _ := reservePort(t)
 			if _, err := d.Dial(t.Context(), "tcp://"+nobody); tincan.KindOf(err) != tincan.KindConnect {
 				t.Errorf("nobody there: %v", err)
 			}

@@ -65,9 +65,10 @@ var rules = []rule{
 	{pkg: "examples/...", module: public},
 
 	// This one runs NATS servers for tests, which alone may import it: no row has it, nor its library.
-	{pkg: "internal/natstest", libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	{pkg: "internal/natstest", module: []string{"internal/porttest"}, libs: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 
-	// This one is for tests as well.
+	// These are for tests as well.
+	{pkg: "internal/porttest"},
 	{pkg: "internal/leaktest", libs: []string{"go.uber.org/goleak"}},
 
 	// These hold tests alone.

@@ -12,10 +12,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 // relayServer starts a relay and waits until it listens.
@@ -220,7 +223,7 @@ func TestRelayRetry(t *testing.T) {
 	if testing.Short() {
 		down = 500 * time.Millisecond
 	}
-	address := "127.0.0.1:" + reservePort(t)
+	address := "127.0.0.1:" + strconv.Itoa(porttest.Reserve(t))
 	relay := relayServer(t, "--drain", "1m", "--retry", "--backoff", "20ms..100ms", "tcp://127.0.0.1:0", "tcp://"+address)
 	waits := dialTCP(t, relay.url)
 	leaves := dialTCP(t, relay.url)

@@ -10,10 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 const socatTable = "../../docs/coming-from-socat.md"
@@ -77,7 +80,7 @@ type socatStage struct {
 }
 
 func newSocatStage(t *testing.T, line string) *socatStage {
-	s := &socatStage{T: t, dir: t.TempDir(), port: reservePort(t)}
+	s := &socatStage{T: t, dir: t.TempDir(), port: strconv.Itoa(porttest.Reserve(t))}
 	s.stderr = filepath.Join(s.dir, "stderr")
 	sock := filepath.Join(s.dir, "server.sock")
 	stream := socatEcho(t, listenOn(t, "tcp", "127.0.0.1:0"))
@@ -91,7 +94,7 @@ func newSocatStage(t *testing.T, line string) *socatStage {
 			t.Fatal(err)
 		}
 	}
-	s.later = "127.0.0.1:" + reservePort(t)
+	s.later = "127.0.0.1:" + strconv.Itoa(porttest.Reserve(t))
 	if strings.Contains(line, "UDP") || strings.Contains(line, "udp:") {
 		stream = socatEchoPackets(t)
 	}

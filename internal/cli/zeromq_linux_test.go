@@ -7,9 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 const zeromqPage = "../../docs/coming-from-zeromq.md"
@@ -88,7 +91,7 @@ func runScript(t *testing.T, script, want string) {
 	ports := map[string]string{}
 	script = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllStringFunc(script, func(address string) string {
 		if ports[address] == "" {
-			ports[address] = "127.0.0.1:" + reservePort(t)
+			ports[address] = "127.0.0.1:" + strconv.Itoa(porttest.Reserve(t))
 		}
 		return ports[address]
 	})

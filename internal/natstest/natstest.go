@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +18,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/tincan-ipc/tincan/internal/porttest"
 )
 
 // patience bounds every wait: far more than what is waited for ever takes.
@@ -197,7 +197,7 @@ func Start(t testing.TB, n int, config string) Cluster {
 	}
 	var last error
 	for range 3 { // another process may take a port before the server does
-		c, err := start(n, dir, file)
+		c, err := start(t, n, dir, file)
 		if err == nil {
 			t.Cleanup(func() {
 				for _, s := range c {
@@ -215,10 +215,10 @@ func Start(t testing.TB, n int, config string) Cluster {
 	return nil
 }
 
-func start(n int, dir, config string) (Cluster, error) {
-	ports, err := FreePorts(2 * n)
-	if err != nil {
-		return nil, err
+func start(t testing.TB, n int, dir, config string) (Cluster, error) {
+	var ports []int
+	for range 2 * n {
+		ports = append(ports, porttest.Reserve(t))
 	}
 	var c Cluster
 	var routes []string
@@ -242,24 +242,6 @@ func start(n int, dir, config string) (Cluster, error) {
 		c = append(c, s)
 	}
 	return c, nil
-}
-
-// FreePorts gives n TCP ports of 127.0.0.1 that were free just now. They are not of those that systems give out by
-// themselves: else some connection might have one of them before who is to listen there, or while that is down.
-func FreePorts(n int) ([]int, error) {
-	var ports []int
-	for range 100 * n {
-		port := 10_000 + rand.IntN(20_000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue // it is taken
-		}
-		defer l.Close()
-		if ports = append(ports, port); len(ports) == n {
-			return ports, nil
-		}
-	}
-	return nil, errors.New("no ports are free")
 }
 
 // awaitStorage waits until JetStream has a leader and every server has the others.
