@@ -50,7 +50,7 @@ var rules = []rule{
 
 	{pkg: "internal/wait", light: true},
 	{pkg: "internal/capture", module: []string{""}, libs: []string{"github.com/gopacket/gopacket"}},
-	{pkg: "internal/local", module: []string{""}, libs: []string{
+	{pkg: "internal/local", module: []string{"", "internal/wait"}, libs: []string{
 		"golang.org/x", "github.com/creack/pty", "github.com/coreos/go-systemd/v22",
 	}},
 	{pkg: "internal/narrate", module: []string{"", "pattern"}},

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // A file is one direction of a Conn.
@@ -182,7 +184,7 @@ type silence struct {
 	discard
 	once     sync.Once
 	over     chan struct{}
-	deadline deadline
+	deadline wait.Deadline
 }
 
 func newSilence() *silence { return &silence{over: make(chan struct{})} }
@@ -191,7 +193,7 @@ func (s *silence) Read([]byte) (int, error) {
 	select {
 	case <-s.over:
 		return 0, io.EOF
-	case <-s.deadline.passed():
+	case <-s.deadline.Wait():
 		return 0, os.ErrDeadlineExceeded
 	}
 }
@@ -202,6 +204,6 @@ func (s *silence) Close() error {
 }
 
 func (s *silence) SetReadDeadline(t time.Time) error {
-	s.deadline.set(t)
+	s.deadline.Set(t)
 	return nil
 }

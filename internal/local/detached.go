@@ -1,10 +1,11 @@
 package local
 
 import (
-	"io"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/tincan-ipc/tincan/internal/wait"
 )
 
 // wakeable gives f so that a deadline ends what blocks on it.
@@ -26,7 +27,7 @@ type detached struct {
 	f             *os.File
 	closeOnce     sync.Once
 	closed        chan struct{}
-	reads, writes deadline
+	reads, writes wait.Deadline
 
 	reading chan result // nil when no read is under way
 	rest    []byte      // was read and not yet given
@@ -94,11 +95,11 @@ func (d *detached) Write(p []byte) (int, error) {
 	return r.n, r.err
 }
 
-func (d *detached) await(c chan result, limit *deadline) (result, error) {
+func (d *detached) await(c chan result, limit *wait.Deadline) (result, error) {
 	select {
 	case r := <-c:
 		return r, nil
-	case <-limit.passed():
+	case <-limit.Wait():
 		return result{}, os.ErrDeadlineExceeded
 	case <-d.closed:
 		return result{}, os.ErrClosed
@@ -114,39 +115,5 @@ func (d *detached) Close() error {
 	return err
 }
 
-func (d *detached) SetReadDeadline(t time.Time) error  { d.reads.set(t); return nil }
-func (d *detached) SetWriteDeadline(t time.Time) error { d.writes.set(t); return nil }
-
-// A deadline is an instant that can be waited for, and moved. The zero value is none.
-type deadline struct {
-	mu    sync.Mutex // guards what follows
-	timer *time.Timer
-	c     chan struct{} // closed once it has passed
-}
-
-func (d *deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil && !d.timer.Stop() || d.c == nil {
-		d.c = make(chan struct{}) // that of before may be closed at any moment
-	}
-	d.timer = nil
-	if t.IsZero() {
-		return
-	}
-	c := d.c
-	d.timer = time.AfterFunc(max(0, time.Until(t)), func() { close(c) })
-}
-
-// passed gives a channel that is closed when the deadline has passed, also
-// one that is set while the channel is waited on.
-func (d *deadline) passed() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.c == nil {
-		d.c = make(chan struct{})
-	}
-	return d.c
-}
-
-var _ io.ReadWriteCloser = (*detached)(nil)
+func (d *detached) SetReadDeadline(t time.Time) error  { d.reads.Set(t); return nil }
+func (d *detached) SetWriteDeadline(t time.Time) error { d.writes.Set(t); return nil }

@@ -248,20 +248,3 @@ func TestDetached(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
-
-// TestDeadline moves one while it is waited for.
-func TestDeadline(t *testing.T) {
-	var d deadline
-	never := d.passed()
-	d.set(time.Now().Add(time.Hour))
-	d.set(time.Now())
-	<-never
-	d.set(time.Time{})
-	select {
-	case <-d.passed():
-		t.Error("no deadline has passed")
-	default:
-	}
-	d.set(time.Now().Add(-time.Hour))
-	<-d.passed()
-}

@@ -46,6 +46,23 @@ func TestDeadlinePassesWhenItIsSetTo(t *testing.T) {
 	})
 }
 
+// TestDeadlineMoved moves one while it is waited for.
+func TestDeadlineMoved(t *testing.T) {
+	var d wait.Deadline
+	never := d.Wait()
+	d.Set(time.Now().Add(time.Hour))
+	d.Set(time.Now())
+	<-never
+	d.Set(time.Time{})
+	select {
+	case <-d.Wait():
+		t.Error("no deadline has passed")
+	default:
+	}
+	d.Set(time.Now().Add(-time.Hour))
+	<-d.Wait()
+}
+
 // TestGateLetsOneIn: each unit is taken by one waiter, and none is left over.
 func TestGateLetsOneIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
